@@ -1,0 +1,14 @@
+package dev.vard.run;
+
+/**
+ * Where the time went, in seconds on the clock.
+ *
+ * @param sample denoising and decoding, with the scoring that went on beside it
+ * @param score waiting for scores after the last image had come
+ * @param scoreBusy threads' time spent in the reward, most of it hidden behind the sampling
+ * @param value assessing and fitting the value network
+ * @param policy improving the policy
+ * @param total everything, also what no phase names
+ */
+public record PhaseSeconds(
+    double sample, double score, double scoreBusy, double value, double policy, double total) {}

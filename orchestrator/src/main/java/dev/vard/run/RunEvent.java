@@ -1,0 +1,172 @@
+package dev.vard.run;
+
+import com.fasterxml.jackson.annotation.JsonIgnore;
+import com.fasterxml.jackson.annotation.JsonSubTypes;
+import com.fasterxml.jackson.annotation.JsonTypeInfo;
+import com.fasterxml.jackson.annotation.JsonUnwrapped;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalDouble;
+
+/**
+ * Something that happened in a run. All but {@link PhaseStarted} and {@link Progress} are lines of {@code
+ * metrics.jsonl}.
+ */
+@JsonTypeInfo(use = JsonTypeInfo.Id.NAME, property = "event")
+@JsonSubTypes({
+  @JsonSubTypes.Type(value = RunEvent.Started.class, name = "started"),
+  @JsonSubTypes.Type(value = RunEvent.PhaseStarted.class, name = "phase"),
+  @JsonSubTypes.Type(value = RunEvent.Progress.class, name = "progress"),
+  @JsonSubTypes.Type(value = RunEvent.Evaluated.class, name = "evaluated"),
+  @JsonSubTypes.Type(value = RunEvent.IterationFinished.class, name = "iteration"),
+  @JsonSubTypes.Type(value = RunEvent.Finished.class, name = "finished"),
+  @JsonSubTypes.Type(value = RunEvent.Failed.class, name = "failed"),
+  @JsonSubTypes.Type(value = RunEvent.Cancelled.class, name = "cancelled")
+})
+public sealed interface RunEvent {
+
+  /**
+   * What the engine is busy with. An iteration goes through {@code SAMPLE}, {@code SCORE}, {@code VALUE} and {@code
+   * POLICY}, as far as its algorithm has them; an evaluation through {@code EVALUATE} alone.
+   */
+  enum Phase {
+    OPEN,
+    SAMPLE,
+    SCORE,
+    VALUE,
+    POLICY,
+    EVALUATE,
+    EXPORT
+  }
+
+  /**
+   * The first event.
+   *
+   * @param algorithm {@code vard} or {@code ddpo}
+   * @param iterations how many there will be, warm-up included
+   * @param samples trajectories, and reward queries, of each iteration
+   * @param evaluations how many evaluations there will be, the first and the last included
+   * @param evaluationImages images of each evaluation
+   * @param klBudget nats per trajectory; empty where the KL weight is fixed
+   * @param folder the run's folder
+   */
+  record Started(
+      String runId,
+      String name,
+      String algorithm,
+      long seed,
+      int iterations,
+      int samples,
+      int evaluations,
+      int evaluationImages,
+      OptionalDouble klBudget,
+      Instant time,
+      @JsonIgnore Path folder)
+      implements RunEvent {}
+
+  /**
+   * A phase begins.
+   *
+   * @param iteration from 1; 0 before training; of {@code EVALUATE}, the iterations done so far
+   */
+  record PhaseStarted(int iteration, Phase phase) implements RunEvent {}
+
+  /**
+   * Some of a {@code SAMPLE} or {@code EVALUATE} phase's images are here.
+   *
+   * @param done images that arrived
+   * @param total images asked for
+   */
+  record Progress(int iteration, Phase phase, int done, int total) implements RunEvent {}
+
+  /**
+   * The model was looked at on the held-out seeds.
+   *
+   * @param iteration after how many iterations of training
+   * @param rewards of each image, in the order of {@code samples/evaluation.json}
+   * @param klPerTrajectory nats, mean of {@code kls}
+   * @param kls of each image's trajectory, in nats
+   */
+  record Evaluated(
+      int iteration,
+      Interval reward,
+      List<Double> rewards,
+      double klPerTrajectory,
+      List<Double> kls,
+      SampleSeconds seconds)
+      implements RunEvent {}
+
+  /** Seconds of an evaluation: see {@link PhaseSeconds}. */
+  record SampleSeconds(double sample, double score, double scoreBusy) {}
+
+  /**
+   * An iteration ended.
+   *
+   * @param iteration from 1
+   * @param phase {@code warmup} while only the value is fitted, else {@code train}
+   * @param rewardQueries training queries since the run's start
+   * @param reward of the iteration's samples, which the policy drew before it was improved
+   * @param value empty for algorithms without a value function
+   * @param policy empty during the warm-up
+   */
+  record IterationFinished(
+      int iteration,
+      String phase,
+      int rewardQueries,
+      Interval reward,
+      Optional<ValueMetrics> value,
+      Optional<PolicyMetrics> policy,
+      PhaseSeconds seconds)
+      implements RunEvent {}
+
+  /**
+   * The value network in one iteration.
+   *
+   * @param byTimestep measured on the iteration's fresh trajectories before they were fitted
+   * @param loss mean squared error of the fit's second half, in squared deviations of the reward
+   */
+  record ValueMetrics(List<TimestepQuality> byTimestep, double loss) {}
+
+  /**
+   * The value network at one timestep.
+   *
+   * @param timestep t; -1 for the finished x_0
+   * @param r2 share of the targets' variance explained; NaN where all targets are equal
+   * @param mse mean squared error to the normalised reward
+   * @param correlation Pearson's; NaN where either is constant
+   */
+  record TimestepQuality(int timestep, double r2, double mse, double correlation) {}
+
+  /**
+   * The policy phase of one iteration: means over the second half of its steps.
+   *
+   * @param loss objective plus weighted KL
+   * @param objective the objective's part of the loss
+   * @param klPerTrajectory nats
+   * @param klWeight η of this phase
+   * @param gradientNorm before clipping
+   * @param clipped share of ratios outside DDPO's clip
+   */
+  record PolicyMetrics(
+      double loss,
+      double objective,
+      double klPerTrajectory,
+      double klWeight,
+      double gradientNorm,
+      double clipped) {}
+
+  /** The last event of a run that went well. */
+  record Finished(@JsonUnwrapped RunResult result) implements RunEvent {}
+
+  /**
+   * The last event of a run that could not go on.
+   *
+   * @param code as {@code OUT_OF_MEMORY} or {@code REWARD_FAILED}
+   */
+  record Failed(String code, String message) implements RunEvent {}
+
+  /** The last event of a run that was told to stop. */
+  record Cancelled(int iteration) implements RunEvent {}
+}
