@@ -1,0 +1,29 @@
+package dev.vard.spec;
+
+import java.util.List;
+
+/**
+ * Everything that decides a run. The same specification on the same machine gives the same bits.
+ *
+ * @param name letters, digits, '.', '_' and '-'
+ * @param seed every random number of the run follows from it
+ * @param prompts empty for unconditional models
+ * @param worker {@code local}, {@code embedded} or {@code host:port}
+ * @param threads CPU threads of the worker
+ */
+public record RunSpec(
+    String name,
+    long seed,
+    ModelSpec model,
+    List<String> prompts,
+    SamplerSpec sampler,
+    RewardSpec reward,
+    AlgorithmSpec algorithm,
+    EvaluateSpec evaluate,
+    String worker,
+    int threads) {
+
+  public RunSpec {
+    prompts = List.copyOf(prompts);
+  }
+}

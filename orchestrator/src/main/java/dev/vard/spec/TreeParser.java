@@ -1,0 +1,115 @@
+package dev.vard.spec;
+
+import dev.vard.spec.SpecProblem.Code;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.snakeyaml.engine.v2.api.LoadSettings;
+import org.snakeyaml.engine.v2.api.lowlevel.Compose;
+import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
+import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
+import org.snakeyaml.engine.v2.nodes.MappingNode;
+import org.snakeyaml.engine.v2.nodes.Node;
+import org.snakeyaml.engine.v2.nodes.NodeTuple;
+import org.snakeyaml.engine.v2.nodes.ScalarNode;
+import org.snakeyaml.engine.v2.nodes.SequenceNode;
+import org.snakeyaml.engine.v2.nodes.Tag;
+
+/** Makes a {@link Tree} of YAML text. */
+final class TreeParser {
+  private final Origin source;
+  private final List<SpecProblem> problems;
+
+  /**
+   * @param source stands in every origin; its line is used where the text's own lines mean nothing
+   * @param problems what is wrong is added here
+   */
+  TreeParser(Origin source, List<SpecProblem> problems) {
+    this.source = source;
+    this.problems = problems;
+  }
+
+  /** The document, or nothing where the text is empty or is no YAML. */
+  Optional<Tree> parse(String yaml) {
+    LoadSettings settings = LoadSettings.builder().setLabel(source.source()).build();
+    try {
+      return new Compose(settings).composeString(yaml).map(node -> tree(node, origin(node), ""));
+    } catch (MarkedYamlEngineException e) {
+      int line = e.getProblemMark().map(mark -> mark.getLine() + 1).orElse(0);
+      problems.add(
+          new SpecProblem(
+              Code.BAD_YAML, at(line), "", "this is not YAML: " + e.getProblem()));
+    } catch (YamlEngineException e) {
+      problems.add(
+          new SpecProblem(Code.BAD_YAML, source, "", "this is not YAML: " + e.getMessage()));
+    }
+    return Optional.empty();
+  }
+
+  private Tree tree(Node node, Origin origin, String path) {
+    return switch (node) {
+      case ScalarNode scalar -> new Tree.Scalar(origin, scalar.getValue(), kind(scalar.getTag()));
+      case SequenceNode sequence -> {
+        List<Tree> items = new ArrayList<>();
+        for (Node item : sequence.getValue()) {
+          items.add(tree(item, origin(item), path));
+        }
+        yield new Tree.Sequence(origin, List.copyOf(items));
+      }
+      case MappingNode mapping -> mapping(mapping, origin, path);
+      default -> throw new IllegalStateException("a node of unknown type: " + node.getNodeType());
+    };
+  }
+
+  private Tree.Mapping mapping(MappingNode mapping, Origin origin, String path) {
+    Map<String, Tree> entries = new LinkedHashMap<>();
+    for (NodeTuple entry : mapping.getValue()) {
+      Origin place = origin(entry.getKeyNode());
+      if (!(entry.getKeyNode() instanceof ScalarNode name)) {
+        problems.add(
+            new SpecProblem(
+                Code.WRONG_TYPE, place, path, "a key is a list or a mapping; give a name"));
+        continue;
+      }
+      String key = name.getValue();
+      String full = path.isEmpty() ? key : path + "." + key;
+      Tree value = tree(entry.getValueNode(), place, full);
+      if (entries.putIfAbsent(key, value) != null) {
+        problems.add(
+            new SpecProblem(
+                Code.DUPLICATE_KEY,
+                place,
+                full,
+                "is given twice, first at " + entries.get(key).origin() + "; remove one"));
+      }
+    }
+    return new Tree.Mapping(origin, entries);
+  }
+
+  private Origin origin(Node node) {
+    return at(node.getStartMark().map(mark -> mark.getLine() + 1).orElse(0));
+  }
+
+  /** A command line has no lines. */
+  private Origin at(int line) {
+    return source.line() == 0 ? source : source.at(line);
+  }
+
+  private static Tree.Scalar.Kind kind(Tag tag) {
+    if (tag.equals(Tag.INT)) {
+      return Tree.Scalar.Kind.WHOLE;
+    }
+    if (tag.equals(Tag.FLOAT)) {
+      return Tree.Scalar.Kind.DECIMAL;
+    }
+    if (tag.equals(Tag.BOOL)) {
+      return Tree.Scalar.Kind.BOOLEAN;
+    }
+    if (tag.equals(Tag.NULL)) {
+      return Tree.Scalar.Kind.NOTHING;
+    }
+    return Tree.Scalar.Kind.TEXT;
+  }
+}

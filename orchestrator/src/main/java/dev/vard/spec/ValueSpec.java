@@ -1,0 +1,32 @@
+package dev.vard.spec;
+
+import java.util.OptionalInt;
+
+/**
+ * The value network V(x_t, t, c) and how it is fitted.
+ *
+ * @param width channels of its layers; empty for the network's own choice
+ * @param warmup first iterations that fit the value and leave the policy alone
+ * @param steps gradient steps of each iteration
+ * @param batch (trajectory, t) pairs of each step
+ * @param replay iterations whose trajectories are fitted
+ * @param maxGradientNorm bound of the gradient's L2 norm; 0 for none
+ */
+public record ValueSpec(
+    Kind kind,
+    OptionalInt width,
+    int warmup,
+    int steps,
+    int batch,
+    double learningRate,
+    int replay,
+    double maxGradientNorm) {
+
+  /** The network. */
+  public enum Kind {
+    /** Small and convolutional, on latents. */
+    CONV,
+    /** A head on the features of the pretrained denoising network's frozen encoder. */
+    ENCODER
+  }
+}

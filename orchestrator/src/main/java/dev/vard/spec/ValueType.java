@@ -1,0 +1,215 @@
+package dev.vard.spec;
+
+import dev.vard.spec.SpecProblem.Code;
+import dev.vard.spec.Tree.Scalar;
+import dev.vard.spec.Tree.Scalar.Kind;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+
+/**
+ * What a key takes.
+ *
+ * @param <T> what it becomes
+ */
+sealed interface ValueType<T> {
+
+  /** Completes "give …", and stands in the reference. */
+  String describe();
+
+  /** The value, or why it is none. */
+  T read(Tree tree) throws Mismatch;
+
+  /** The value as YAML's own types. */
+  default Object write(T value) {
+    return value;
+  }
+
+  /** A value that a key does not take. */
+  @SuppressWarnings("serial")
+  final class Mismatch extends Exception {
+    private final Code code;
+
+    Mismatch(Code code, String message) {
+      super(message, null, false, false);
+      this.code = code;
+    }
+
+    Code code() {
+      return code;
+    }
+  }
+
+  private static Mismatch wrongType(Tree tree) {
+    return new Mismatch(Code.WRONG_TYPE, tree.describe());
+  }
+
+  /** Whole numbers, both ends included. */
+  record Whole(long least, long most) implements ValueType<Long> {
+    @Override
+    public String describe() {
+      return most == Long.MAX_VALUE
+          ? "a whole number of at least " + least
+          : "a whole number from " + least + " to " + most;
+    }
+
+    @Override
+    public Long read(Tree tree) throws Mismatch {
+      if (!(tree instanceof Scalar scalar && scalar.kind() == Kind.WHOLE)) {
+        throw wrongType(tree);
+      }
+      long value;
+      try {
+        value = Long.decode(scalar.text().replaceFirst("^0o", "0"));
+      } catch (NumberFormatException e) {
+        throw new Mismatch(Code.OUT_OF_RANGE, scalar.text() + " is out of range");
+      }
+      if (value < least) {
+        throw new Mismatch(Code.OUT_OF_RANGE, value + " is below " + least);
+      }
+      if (value > most) {
+        throw new Mismatch(Code.OUT_OF_RANGE, value + " is above " + most);
+      }
+      return value;
+    }
+  }
+
+  /**
+   * Finite numbers, the upper end included.
+   *
+   * @param above whether the lower end is excluded
+   */
+  record Decimal(double least, boolean above, double most) implements ValueType<Double> {
+    @Override
+    public String describe() {
+      if (most == Double.MAX_VALUE) {
+        return "a number " + (above ? "above " : "of at least ") + plain(least);
+      }
+      return above
+          ? "a number above " + plain(least) + " and at most " + plain(most)
+          : "a number from " + plain(least) + " to " + plain(most);
+    }
+
+    @Override
+    public Double read(Tree tree) throws Mismatch {
+      if (!(tree instanceof Scalar scalar
+          && (scalar.kind() == Kind.WHOLE || scalar.kind() == Kind.DECIMAL))) {
+        throw wrongType(tree);
+      }
+      double value;
+      try {
+        value = Double.parseDouble(scalar.text());
+      } catch (NumberFormatException e) { // .inf and .nan
+        throw new Mismatch(Code.OUT_OF_RANGE, scalar.text() + " is not finite");
+      }
+      if (Double.isInfinite(value)) {
+        throw new Mismatch(Code.OUT_OF_RANGE, scalar.text() + " is not finite");
+      }
+      if (value < least || above && value == least) {
+        throw new Mismatch(
+            Code.OUT_OF_RANGE,
+            scalar.text() + " is " + (above ? "not above " : "below ") + plain(least));
+      }
+      if (value > most) {
+        throw new Mismatch(Code.OUT_OF_RANGE, scalar.text() + " is above " + plain(most));
+      }
+      return value;
+    }
+
+    private static String plain(double number) {
+      return number == Math.rint(number) ? Long.toString((long) number) : Double.toString(number);
+    }
+  }
+
+  /**
+   * Text of a form.
+   *
+   * @param form the form in words
+   */
+  record Text(Pattern pattern, String form) implements ValueType<String> {
+    @Override
+    public String describe() {
+      return form;
+    }
+
+    @Override
+    public String read(Tree tree) throws Mismatch {
+      if (!(tree instanceof Scalar scalar)) {
+        throw wrongType(tree);
+      }
+      if (scalar.kind() != Kind.TEXT) {
+        throw new Mismatch(Code.WRONG_TYPE, tree.describe() + ", not text (quotes make it text)");
+      }
+      if (!pattern.matcher(scalar.text()).matches()) {
+        throw new Mismatch(Code.OUT_OF_RANGE, "'" + scalar.text() + "' does not fit");
+      }
+      return scalar.text();
+    }
+  }
+
+  /** At least one text. */
+  record Texts(String form) implements ValueType<List<String>> {
+    @Override
+    public String describe() {
+      return form;
+    }
+
+    @Override
+    public List<String> read(Tree tree) throws Mismatch {
+      if (!(tree instanceof Tree.Sequence sequence)) {
+        throw wrongType(tree);
+      }
+      if (sequence.items().isEmpty()) {
+        throw new Mismatch(Code.OUT_OF_RANGE, "the list is empty");
+      }
+      List<String> texts = new ArrayList<>();
+      for (Tree item : sequence.items()) {
+        if (!(item instanceof Scalar scalar && scalar.kind() == Kind.TEXT)) {
+          throw new Mismatch(
+              Code.WRONG_TYPE,
+              "item " + (texts.size() + 1) + ": " + item.describe() + ", not text (quotes make it text)");
+        }
+        if (scalar.text().isBlank()) {
+          throw new Mismatch(Code.OUT_OF_RANGE, "item " + (texts.size() + 1) + " is blank");
+        }
+        texts.add(scalar.text());
+      }
+      return List.copyOf(texts);
+    }
+  }
+
+  /** One of a few names: an enum's constants in kebab-case. */
+  record Choice<E extends Enum<E>>(Class<E> type) implements ValueType<E> {
+    static String name(Enum<?> constant) {
+      return constant.name().toLowerCase(Locale.ROOT).replace('_', '-');
+    }
+
+    @Override
+    public String describe() {
+      return Arrays.stream(type.getEnumConstants())
+          .map(Choice::name)
+          .collect(Collectors.joining(" or "));
+    }
+
+    @Override
+    public E read(Tree tree) throws Mismatch {
+      if (!(tree instanceof Scalar scalar)) {
+        throw wrongType(tree);
+      }
+      for (E constant : type.getEnumConstants()) {
+        if (name(constant).equals(scalar.text())) {
+          return constant;
+        }
+      }
+      throw new Mismatch(Code.OUT_OF_RANGE, "'" + scalar.text() + "' is unknown");
+    }
+
+    @Override
+    public Object write(E value) {
+      return name(value);
+    }
+  }
+}
