@@ -1,0 +1,32 @@
+"""Failures that the caller is told of, each with a code of the protocol."""
+
+from __future__ import annotations
+
+from vard.v1 import worker_pb2 as pb
+
+
+class WorkerError(Exception):
+    """A request that could not be done. The session is as it was before the request.
+
+    ``code`` is a ``vard.v1.ErrorCode``; ``field`` names the request's field that is to blame, or is empty.
+    """
+
+    def __init__(self, code: int, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.field = field
+
+    def to_proto(self) -> pb.WorkerError:
+        return pb.WorkerError(code=self.code, message=self.message, field=self.field)
+
+
+class Cancelled(WorkerError):
+    """The caller gave up; raised between two denoising or gradient steps."""
+
+    def __init__(self) -> None:
+        super().__init__(pb.CANCELLED, "the call was cancelled; the session is as it was before it")
+
+
+def invalid(field: str, message: str) -> WorkerError:
+    return WorkerError(pb.INVALID_ARGUMENT, f"{field}: {message}", field)

@@ -1,0 +1,332 @@
+"""A pretrained pipeline with a LoRA on its denoising network, and the few things that the algorithms ask of it."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler, DDPMPipeline, DDPMScheduler, StableDiffusionPipeline
+from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor, nn
+
+from vard.v1 import worker_pb2 as pb
+from vard_worker.diffusion import Transitions, transitions
+from vard_worker.errors import WorkerError, invalid
+
+PIPELINES = {"StableDiffusionPipeline": StableDiffusionPipeline, "DDPMPipeline": DDPMPipeline}
+DTYPES = {pb.FLOAT32: torch.float32, pb.BFLOAT16: torch.bfloat16}
+ADAPTER = "default"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A batch of encoded prompts, (B, L, D), and the empty prompt's encoding for guidance, or None without guidance."""
+
+    prompts_BLD: Tensor
+    empty_BLD: Tensor | None
+
+
+class DiffusionModel(ABC):
+    """What a session needs of a pipeline, whichever it is.
+
+    ``pipeline`` is in eval mode with every weight frozen but the adapter's.
+    """
+
+    def __init__(self, pipeline: StableDiffusionPipeline | DDPMPipeline, guidance: float, dtype: torch.dtype, eta: float) -> None:
+        self.pipeline = pipeline
+        self.unet: nn.Module = pipeline.unet
+        self.scheduler: DDIMScheduler | DDPMScheduler = pipeline.scheduler
+        self.guidance = guidance
+        self.device: torch.device = self.unet.device
+        self.dtype = dtype
+        self.eta = eta
+        size = self.unet.config.sample_size
+        height, width = (size, size) if isinstance(size, int) else size
+        self.latent_shape: tuple[int, int, int] = (self.unet.config.in_channels, height, width)
+        self.transitions: Transitions = transitions(self.scheduler, eta, self.device)
+        self._encode_one = lru_cache(maxsize=1024)(lambda prompt: self.encode([prompt]))
+
+    @property
+    @abstractmethod
+    def condition_width(self) -> int | None:
+        """Width D of an encoded prompt's tokens, or None for an unconditional model."""
+
+    @property
+    @abstractmethod
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width, 3."""
+
+    @abstractmethod
+    def encode(self, prompts: list[str]) -> Condition | None:
+        """Encodes prompts together, as a plain pipeline does, or gives None for an unconditional model."""
+
+    def condition(self, prompts: list[str]) -> Condition | None:
+        """Encodes prompts for training: each on its own and once, so that the bits do not depend on its company."""
+        parts = [self._encode_one(prompt) for prompt in prompts]
+        if parts[0] is None:
+            return None
+        empty = None if parts[0].empty_BLD is None else torch.cat([part.empty_BLD for part in parts])
+        return Condition(torch.cat([part.prompts_BLD for part in parts]), empty)
+
+    @abstractmethod
+    def decode(self, x_BCHW: Tensor) -> np.ndarray:
+        """Finished latents to RGB images, uint8, shape (B, height, width, 3)."""
+
+    def autocast(self):
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+    def predict(self, x_BCHW: Tensor, t: Tensor, condition: Condition | None) -> Tensor:
+        """The network's output at timestep ``t`` (a scalar, or (B,)), after guidance; float32, (B, C, H, W)."""
+        with self.autocast():
+            if condition is None:
+                return self.unet(x_BCHW, t, return_dict=False)[0].float()
+            if condition.empty_BLD is None:
+                return self.unet(x_BCHW, t, encoder_hidden_states=condition.prompts_BLD, return_dict=False)[0].float()
+            output = self.unet(
+                torch.cat([x_BCHW, x_BCHW]),
+                t if t.ndim == 0 else torch.cat([t, t]),
+                encoder_hidden_states=torch.cat([condition.empty_BLD, condition.prompts_BLD]),
+                return_dict=False,
+            )[0].float()
+        without, with_prompt = output.chunk(2)
+        return without + self.guidance * (with_prompt - without)
+
+    def step(self, output_BCHW: Tensor, t: Tensor, x_BCHW: Tensor, generators: list[torch.Generator]) -> Tensor:
+        """x_{t-1} by the scheduler's own step, so that a plain pipeline draws the same images to the bit."""
+        extra = {"eta": self.eta} if isinstance(self.scheduler, DDIMScheduler) else {}
+        return self.scheduler.step(output_BCHW, t, x_BCHW, generator=generators, return_dict=False, **extra)[0]
+
+    # ------------------------------------------------------------------------------------------------ adapter
+
+    def add_adapter(self, config: pb.AdapterConfig, seed: int) -> None:
+        """Puts a LoRA on the denoising network. It starts as no change at all: B is zero."""
+        lora = LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=sorted(config.targets))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            try:
+                inject_adapter_in_model(lora, self.unet, ADAPTER)
+            except ValueError as error:
+                raise invalid("model.adapter.targets", f"{error}; name ends of the network's module names, as to_q") from error
+        if not hasattr(self.unet, "peft_config"):
+            self.unet.peft_config = {ADAPTER: lora}
+        for name, parameter in self.unet.named_parameters():
+            trained = "lora_" in name
+            parameter.requires_grad_(trained)
+            if trained:
+                # An optimiser's small steps would vanish in bfloat16.
+                parameter.data = parameter.data.float()
+
+    def adapter_parameters(self) -> list[nn.Parameter]:
+        return [parameter for parameter in self.unet.parameters() if parameter.requires_grad]
+
+    @contextmanager
+    def reference(self) -> Iterator[None]:
+        """The pretrained model: the same weights, the adapter switched off."""
+        layers = [module for module in self.unet.modules() if isinstance(module, BaseTunerLayer)]
+        for layer in layers:
+            layer.enable_adapters(False)
+        try:
+            yield
+        finally:
+            for layer in layers:
+                layer.enable_adapters(True)
+
+    def encoder(self) -> tuple[Callable[[Tensor, Tensor, Tensor | None], Tensor], int]:
+        """The frozen encoder half of the pretrained network, differentiable in x, and its output's channels."""
+
+        class Reached(Exception):
+            pass
+
+        def stop(module: nn.Module, arguments: tuple, output: Tensor) -> None:
+            raise Reached(output)
+
+        def encode(x_BCHW: Tensor, t_B: Tensor, condition_BLD: Tensor | None) -> Tensor:
+            extra = {} if condition_BLD is None else {"encoder_hidden_states": condition_BLD}
+            # What comes after the middle block is not wanted, and not paid for.
+            hook = self.unet.mid_block.register_forward_hook(stop)
+            try:
+                with self.reference(), self.autocast():
+                    self.unet(x_BCHW, t_B, **extra)
+            except Reached as reached:
+                return reached.args[0]
+            finally:
+                hook.remove()
+            raise AssertionError("the middle block was not reached")
+
+        return encode, self.unet.config.block_out_channels[-1]
+
+    def export(self, folder: Path) -> Path:
+        """Writes ``pytorch_lora_weights.safetensors``, which diffusers' ``load_lora_weights`` reads."""
+        metadata = self.unet.peft_config[ADAPTER].to_dict()
+        # Without the metadata alpha is lost; and the order of a set would differ from process to process.
+        metadata = {key: sorted(value) if isinstance(value, set) else value for key, value in metadata.items()}
+        StableDiffusionPipeline.save_lora_weights(
+            folder, unet_lora_layers=get_peft_model_state_dict(self.unet), unet_lora_adapter_metadata=metadata
+        )
+        return folder / "pytorch_lora_weights.safetensors"
+
+
+class TextToImageModel(DiffusionModel):
+    """A ``StableDiffusionPipeline``: a text encoder, a latent-space UNet and a VAE."""
+
+    @property
+    def condition_width(self) -> int:
+        return self.unet.config.cross_attention_dim
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        factor = self.pipeline.vae_scale_factor
+        return self.latent_shape[1] * factor, self.latent_shape[2] * factor, 3
+
+    @torch.no_grad()
+    def encode(self, prompts: list[str]) -> Condition:
+        guided = self.guidance > 1
+        encoded, empty = self.pipeline.encode_prompt(prompts, self.device, 1, guided)
+        return Condition(encoded, empty if guided else None)
+
+    @torch.no_grad()
+    def decode(self, x_BCHW: Tensor) -> np.ndarray:
+        vae = self.pipeline.vae
+        images = vae.decode(x_BCHW.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
+        return to_uint8(self.pipeline.image_processor.postprocess(images, output_type="np"))
+
+
+class UnconditionalModel(DiffusionModel):
+    """A ``DDPMPipeline``: a UNet on pixels."""
+
+    @property
+    def condition_width(self) -> None:
+        return None
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return self.latent_shape[1], self.latent_shape[2], 3
+
+    def encode(self, prompts: list[str]) -> None:
+        return None
+
+    @torch.no_grad()
+    def decode(self, x_BCHW: Tensor) -> np.ndarray:
+        images = (x_BCHW.float() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
+        return np.repeat(to_uint8(images), 3 // images.shape[-1], axis=-1)
+
+
+def to_uint8(images_BHWC: np.ndarray) -> np.ndarray:
+    """[0, 1] to 0..255, rounded as diffusers' ``numpy_to_pil`` rounds."""
+    return np.ascontiguousarray((images_BHWC * 255).round().astype("uint8"))
+
+
+# ------------------------------------------------------------------------------------------------------ loading
+
+
+def load(model: pb.ModelConfig, sampler: pb.SamplerConfig, seed: int) -> DiffusionModel:
+    """Loads a folder in diffusers format or a hub id, turns its scheduler into the sampler asked for, adds the adapter."""
+    device = choose_device(model.device)
+    dtype = DTYPES[model.dtype]
+    name = pipeline_class(model)
+    try:
+        extra = {"safety_checker": None, "requires_safety_checker": False} if name == "StableDiffusionPipeline" else {}
+        pipeline = PIPELINES[name].from_pretrained(
+            model.checkpoint, revision=model.revision or None, dtype=dtype, use_safetensors=True, **extra
+        )
+    except WorkerError:
+        raise
+    except Exception as error:  # from_pretrained raises what its dozens of loaders raise
+        raise not_loadable(model, f"{type(error).__name__}: {error}") from error
+    pipeline.set_progress_bar_config(disable=True)
+    for part in pipeline.components.values():
+        if isinstance(part, nn.Module):
+            part.eval().requires_grad_(False).to(device)
+
+    config = pipeline.unet.config
+    if name == "DDPMPipeline":
+        if sampler.guidance != 1:
+            raise invalid("sampler.guidance", f"{sampler.guidance:g}, but this model takes no prompt; give 1")
+        if config.class_embed_type is not None or config.num_class_embeds is not None:
+            raise not_loadable(model, "its UNet is conditioned on classes, which is not supported")
+        if config.in_channels not in (1, 3):
+            raise not_loadable(model, f"its UNet draws {config.in_channels} channels; 1 or 3 are supported")
+    elif config.in_channels != pipeline.vae.config.latent_channels:
+        raise not_loadable(model, f"its UNet takes {config.in_channels} channels but its VAE has {pipeline.vae.config.latent_channels}: an inpainting or editing model, which is not supported")
+
+    kind = {pb.SamplerConfig.DDIM: DDIMScheduler, pb.SamplerConfig.DDPM: DDPMScheduler}[sampler.kind]
+    # A scheduler's own clip_sample is meant for pixels. Latents are not bounded by 1, and configurations of other
+    # schedulers, which lack the key, would get the default: true.
+    clip = {"clip_sample": False} if name == "StableDiffusionPipeline" else {}
+    pipeline.scheduler = kind.from_config(pipeline.scheduler.config, **clip)
+    if not 1 <= sampler.steps <= pipeline.scheduler.config.num_train_timesteps:
+        raise invalid("sampler.steps", f"{sampler.steps} is outside 1..{pipeline.scheduler.config.num_train_timesteps}")
+    pipeline.scheduler.set_timesteps(sampler.steps)
+
+    make = TextToImageModel if name == "StableDiffusionPipeline" else UnconditionalModel
+    try:
+        diffusion_model = make(pipeline, sampler.guidance, dtype, sampler.eta)
+    except ValueError as error:
+        raise not_loadable(model, str(error)) from error
+    diffusion_model.add_adapter(model.adapter, seed)
+    return diffusion_model
+
+
+def not_loadable(model: pb.ModelConfig, why: str) -> WorkerError:
+    return WorkerError(pb.MODEL_NOT_LOADABLE, f"model.checkpoint: {model.checkpoint}: {why}", "model.checkpoint")
+
+
+def choose_device(name: str) -> torch.device:
+    if name in ("", "auto"):
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise invalid("model.device", f"{name!r} is no device; give auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise invalid("model.device", f"{name}: this worker has {torch.cuda.device_count()} CUDA devices; give auto or cpu")
+    if device.type not in ("cpu", "cuda"):
+        raise invalid("model.device", f"{name!r} is not supported; give auto, cpu, cuda or cuda:N")
+    return device
+
+
+def pipeline_class(model: pb.ModelConfig) -> str:
+    """The class that ``model_index.json`` names, after checking that no part would have to be unpickled."""
+    folder = Path(model.checkpoint)
+    if folder.is_dir():
+        index_file = folder / "model_index.json"
+        if not index_file.is_file():
+            raise not_loadable(model, "no model_index.json in the folder; give the root of a model in diffusers format")
+        check_no_pickle(model, folder)
+    else:
+        from huggingface_hub import hf_hub_download
+
+        try:
+            index_file = Path(hf_hub_download(model.checkpoint, "model_index.json", revision=model.revision or None))
+        except Exception as error:
+            raise not_loadable(model, f"neither a folder here nor a model that the hub gave: {error}") from error
+    try:
+        name = json.loads(index_file.read_text()).get("_class_name")
+    except (ValueError, AttributeError) as error:
+        raise not_loadable(model, f"its model_index.json is not readable: {error}") from error
+    if name not in PIPELINES:
+        raise not_loadable(model, f"it is a {name}; supported are {' and '.join(PIPELINES)}")
+    return name
+
+
+def check_no_pickle(model: pb.ModelConfig, folder: Path) -> None:
+    """Refuses a model of which a part's weights exist as pickle only; unpickling runs code of the file's author."""
+    for part in sorted(path for path in folder.iterdir() if path.is_dir()):
+        pickles = [file for ending in ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl") for file in part.glob(ending)]
+        if pickles and not list(part.glob("*.safetensors")):
+            raise WorkerError(
+                pb.UNSAFE_CHECKPOINT,
+                f"model.checkpoint: {model.checkpoint}: {part.name}/{pickles[0].name} can only be read by unpickling, which runs code; "
+                "save the model with safe_serialization=True",
+                "model.checkpoint",
+            )

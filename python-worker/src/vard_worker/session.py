@@ -1,0 +1,376 @@
+"""A session: one run's model, adapter, value network, optimisers and trajectories, and the steps that change them."""
+
+from __future__ import annotations
+
+import copy
+import math
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor, nn
+
+from vard.v1 import worker_pb2 as pb
+from vard_worker import policy
+from vard_worker.diffusion import kl, log_prob
+from vard_worker.errors import Cancelled, WorkerError, invalid
+from vard_worker.model import DiffusionModel, load
+from vard_worker.trajectories import Trajectory
+from vard_worker.value import CONV_WIDTH, ENCODER_WIDTH, ConvValue, EncoderValue
+
+CHUNK_BYTES = 1 << 20
+
+Cancellation = Callable[[], bool]
+"""Asked between denoising and gradient steps; True once the caller has given up."""
+
+
+@dataclass
+class LastChange:
+    """The last changing request and its answer, so that a retry is answered and not done again."""
+
+    digest: bytes = b""
+    response: bytes = b""
+
+
+@dataclass
+class Session:
+    request: pb.OpenRequest
+    model: DiffusionModel
+    value: nn.Module | None
+    policy_optimizer: torch.optim.Optimizer
+    value_optimizer: torch.optim.Optimizer | None
+    operation: int = 0
+    last: LastChange = field(default_factory=LastChange)
+    trajectories: dict[str, Trajectory] = field(default_factory=dict)
+
+    # ------------------------------------------------------------------------------------------------ opening
+
+    @staticmethod
+    def open(request: pb.OpenRequest) -> Session:
+        model = load(request.model, request.sampler, request.seed)
+        value = value_network(request.value, model, request.seed) if request.HasField("value") else None
+        return Session(
+            request=request,
+            model=model,
+            value=value,
+            policy_optimizer=torch.optim.AdamW(model.adapter_parameters(), weight_decay=0.0),
+            value_optimizer=None if value is None else torch.optim.AdamW(value.parameters(), weight_decay=0.0),
+        )
+
+    def describe(self) -> pb.SessionDescription:
+        chain = self.model.transitions
+        trained = self.model.adapter_parameters()
+        return pb.SessionDescription(
+            session_id=self.request.session_id,
+            operation=self.operation,
+            trajectory_ids=list(self.trajectories),
+            pipeline=type(self.model.pipeline).__name__,
+            device=str(self.model.device),
+            latent_shape=self.model.latent_shape,
+            image_shape=self.model.image_shape,
+            timesteps=chain.timesteps.tolist(),
+            sigmas=chain.sigma.tolist(),
+            model_parameters=count(self.model.unet.parameters()) - count(trained),
+            adapter_parameters=count(trained),
+            value_parameters=0 if self.value is None else count(self.value.parameters()),
+            conditional=self.model.condition_width is not None,
+        )
+
+    # ------------------------------------------------------------------------------------------------ sampling
+
+    def sample(self, request: pb.SampleRequest, cancelled: Cancellation) -> Iterator[pb.ImageChunk]:
+        """Denoises batch by batch; each batch's images leave as soon as they are decoded.
+
+        The trajectories join the session after the last one is done: all or none.
+        """
+        if not self.model.condition_width and any(spec.prompt for spec in request.trajectories):
+            raise invalid("trajectories.prompt", "this model takes no prompt; leave it empty")
+        kept: dict[str, Trajectory] = {}
+        for start in range(0, len(request.trajectories), request.batch):
+            specs = request.trajectories[start : start + request.batch]
+            drawn, finished = self._denoise(specs, request, cancelled)
+            if request.retain:
+                kept.update(zip((spec.id for spec in specs), drawn, strict=True))
+            kls = [trajectory.kl for trajectory in drawn] if request.measure_kl else []
+            yield from self._chunks(start, finished, kls)
+        self.trajectories.update(kept)
+
+    def sampled_again(self, request: pb.SampleRequest) -> Iterator[pb.ImageChunk]:
+        """The images of trajectories that an earlier try of the same request drew."""
+        for start in range(0, len(request.trajectories), request.batch):
+            held = [self.trajectories[spec.id] for spec in request.trajectories[start : start + request.batch]]
+            kls = [trajectory.kl for trajectory in held] if request.measure_kl else []
+            yield from self._chunks(start, torch.stack([trajectory.states[-1] for trajectory in held]), kls)
+
+    @torch.no_grad()
+    def _denoise(
+        self, specs: list[pb.TrajectorySpec], request: pb.SampleRequest, cancelled: Cancellation
+    ) -> tuple[list[Trajectory], Tensor]:
+        """A batch's trajectories, and their finished latents (B, C, H, W)."""
+        model, chain = self.model, self.model.transitions
+        generators = [torch.Generator("cpu").manual_seed(spec.seed) for spec in specs]
+        condition = model.encode([spec.prompt for spec in specs])
+        x = randn_tensor((len(specs), *model.latent_shape), generators, model.device, torch.float32)
+        x = x * model.scheduler.init_noise_sigma
+        states, log_probs, kl_B = [x], [], torch.zeros(len(specs), device=model.device)
+        for k, t in enumerate(model.scheduler.timesteps):
+            stop_if(cancelled)
+            output = model.predict(x, t.to(model.device), condition)
+            x_prev = model.step(output, t, x, generators)
+            step_B = torch.full((len(specs),), k, device=model.device)
+            if request.retain or request.measure_kl:
+                mean, sigma_B = chain.mean(output, x, step_B), chain.sigma_at(step_B)
+            if request.retain:
+                log_probs.append(log_prob(x_prev, mean, sigma_B))
+                states.append(x_prev)
+            if request.measure_kl:
+                with model.reference():
+                    reference = chain.mean(model.predict(x, t.to(model.device), condition), x, step_B)
+                kl_B += kl(mean, reference, sigma_B)
+            x = x_prev
+        kls = kl_B.tolist() if request.measure_kl else [None] * len(specs)
+        if request.retain:
+            states_BT, log_probs_BT = torch.stack(states, dim=1), torch.stack(log_probs, dim=1)
+        else:
+            states_BT, log_probs_BT = x[:, None], x.new_empty(len(specs), 0)
+        drawn = [
+            # Clones: a row of the batch would keep the whole batch alive.
+            Trajectory(spec.prompt, states_BT[i].clone(), log_probs_BT[i].clone(), kls[i])
+            for i, spec in enumerate(specs)
+        ]
+        return drawn, x
+
+    def _chunks(self, first: int, x_BCHW: Tensor, kls: list[float]) -> Iterator[pb.ImageChunk]:
+        images = self.model.decode(x_BCHW)
+        per_chunk = max(1, CHUNK_BYTES // images[0].nbytes)
+        for start in range(0, len(images), per_chunk):
+            part = images[start : start + per_chunk]
+            data = part.tobytes()
+            yield pb.ImageChunk(
+                first=first + start,
+                shape=part.shape,
+                dtype=pb.UINT8,
+                data=data,
+                crc32=zlib.crc32(data),
+                kl=kls[start : start + per_chunk],
+            )
+
+    def release(self, ids: list[str]) -> None:
+        self._held(ids)
+        for trajectory_id in ids:
+            del self.trajectories[trajectory_id]
+
+    # ------------------------------------------------------------------------------------------------ value
+
+    def evaluate(self, request: pb.EvaluateRequest, cancelled: Cancellation) -> list[pb.ValueQuality]:
+        """The value network's error at each state of the chain, over the request's trajectories."""
+        self._needs_value()
+        held = self._held([target.trajectory_id for target in request.targets])
+        target_N = torch.tensor([target.value for target in request.targets], dtype=torch.float64)
+        states, timesteps = self.model.transitions.steps + 1, self.model.transitions.state_timesteps
+        pairs = [(i, k) for k in range(states) for i in range(len(held))]
+        predictions = []
+        for start in range(0, len(pairs), request.batch):
+            stop_if(cancelled)
+            with torch.no_grad():
+                predictions.append(self._value_of(held, pairs[start : start + request.batch]).cpu())
+        value_SN = torch.cat(predictions).double().view(states, len(held))
+        return [
+            pb.ValueQuality(timestep=int(t), **quality(value_N, target_N))
+            for t, value_N in zip(timesteps, value_SN, strict=True)
+        ]
+
+    def fit_value(self, request: pb.FitValueRequest, cancelled: Cancellation) -> list[float]:
+        """Gradient steps on E[(V(x_t, t, c) - target)²], over (trajectory, state) pairs with t stratified."""
+        self._needs_value()
+        held = self._held([target.trajectory_id for target in request.targets])
+        targets = [target.value for target in request.targets]
+        generator = torch.Generator("cpu").manual_seed(request.seed)
+        pairs = stratified_pairs(len(held), self.model.transitions.steps + 1, request.steps * request.batch, generator)
+        losses = []
+        with self._all_or_nothing(self.value, self.value_optimizer):
+            for step in range(request.steps):
+                stop_if(cancelled)
+                batch = pairs[step * request.batch : (step + 1) * request.batch]
+                target_B = torch.tensor([targets[i] for i, _ in batch], device=self.model.device)
+                loss = (self._value_of(held, batch) - target_B).square().mean()
+                self._descend(self.value_optimizer, loss, request.learning_rate, request.max_gradient_norm)
+                losses.append(loss.item())
+        return losses
+
+    def _value_of(self, held: list[Trajectory], pairs: list[tuple[int, int]]) -> Tensor:
+        """V at (trajectory, state) pairs, shape (B,)."""
+        x = torch.stack([held[i].states[k] for i, k in pairs])
+        t = self.model.transitions.state_timesteps[[k for _, k in pairs]]
+        return self.value(x, t, self._prompts(held, pairs))
+
+    def _prompts(self, held: list[Trajectory], pairs: list[tuple[int, int]]) -> Tensor | None:
+        condition = self.model.condition([held[i].prompt for i, _ in pairs])
+        return None if condition is None else condition.prompts_BLD
+
+    # ------------------------------------------------------------------------------------------------ policy
+
+    def improve_policy(self, request: pb.ImprovePolicyRequest, cancelled: Cancellation) -> list[pb.PolicyStep]:
+        """Gradient steps on the adapter, over (trajectory, t) pairs with t stratified and x_t detached."""
+        by_value = request.WhichOneof("objective") == "value"
+        if by_value:
+            self._needs_value()
+        held = self._held(request.trajectory_ids)
+        generator = torch.Generator("cpu").manual_seed(request.seed)
+        pairs = stratified_pairs(len(held), self.model.transitions.steps, request.steps * request.batch, generator)
+        steps = []
+        with self._all_or_nothing(self.model.unet, self.policy_optimizer), frozen(self.value):
+            for step in range(request.steps):
+                stop_if(cancelled)
+                batch = pairs[step * request.batch : (step + 1) * request.batch]
+                steps.append(self._improve_once(request, held, batch, generator))
+        return steps
+
+    def _improve_once(
+        self, request: pb.ImprovePolicyRequest, held: list[Trajectory], pairs: list[tuple[int, int]], generator: torch.Generator
+    ) -> pb.PolicyStep:
+        model, chain = self.model, self.model.transitions
+        x = torch.stack([held[i].states[k] for i, k in pairs])
+        step_B = torch.tensor([k for _, k in pairs], device=model.device)
+        t_B, sigma_B = chain.timesteps[step_B], chain.sigma_at(step_B)
+        condition = model.condition([held[i].prompt for i, _ in pairs])
+
+        with torch.no_grad(), model.reference():
+            reference = chain.mean(model.predict(x, t_B, condition), x, step_B)
+        mean = chain.mean(model.predict(x, t_B, condition), x, step_B)
+        kl_B = kl(mean, reference, sigma_B)
+        clipped = torch.zeros(())
+        if request.WhichOneof("objective") == "value":
+            noise = torch.randn(x.shape, generator=generator).to(model.device)
+            x_prev = mean + sigma_B.view(-1, 1, 1, 1) * noise
+            prompts = None if condition is None else condition.prompts_BLD
+            value_B = self.value(x_prev, chain.state_timesteps[step_B + 1], prompts)
+            loss, objective = policy.value_loss(value_B, kl_B, request.kl_weight)
+        else:
+            x_prev = torch.stack([held[i].states[k + 1] for i, k in pairs])
+            old_B = torch.stack([held[i].log_probs[k] for i, k in pairs])
+            advantages = request.clipped_ratio.advantages
+            advantage_B = torch.tensor([advantages[i] for i, _ in pairs], device=model.device)
+            loss, objective, clipped = policy.clipped_ratio_loss(
+                log_prob(x_prev, mean, sigma_B), old_B, advantage_B, request.clipped_ratio.clip, kl_B, request.kl_weight
+            )
+        norm = self._descend(self.policy_optimizer, loss, request.learning_rate, request.max_gradient_norm)
+        return pb.PolicyStep(
+            loss=loss.item(),
+            objective=objective.item(),
+            kl_per_trajectory=chain.steps * kl_B.mean().item(),
+            gradient_norm=norm,
+            clipped=clipped.item(),
+        )
+
+    # ------------------------------------------------------------------------------------------------ shared
+
+    def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor, learning_rate: float, max_norm: float) -> float:
+        """One step of the optimiser. Returns the gradient's L2 norm before it was scaled down."""
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(parameters, max_norm if max_norm > 0 else math.inf).item()
+        if not math.isfinite(loss.item()) or not math.isfinite(norm):
+            raise WorkerError(
+                pb.NOT_FINITE,
+                f"the loss became {loss.item():g} and its gradient's norm {norm:g}; lower the learning rate, or use float32",
+            )
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return norm
+
+    @contextmanager
+    def _all_or_nothing(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+        """Undoes what was done to the trained weights and their optimiser when the block fails or is cancelled."""
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        before = [parameter.detach().clone() for parameter in parameters]
+        moments = copy.deepcopy(optimizer.state_dict())
+        try:
+            yield
+        except BaseException:
+            with torch.no_grad():
+                for parameter, value in zip(parameters, before, strict=True):
+                    parameter.copy_(value)
+            optimizer.load_state_dict(moments)
+            optimizer.zero_grad(set_to_none=True)
+            raise
+
+    def _held(self, ids: list[str]) -> list[Trajectory]:
+        unknown = [trajectory_id for trajectory_id in ids if trajectory_id not in self.trajectories]
+        if unknown:
+            raise WorkerError(
+                pb.UNKNOWN_TRAJECTORY,
+                f"{len(unknown)} of {len(ids)} trajectories are not held, {unknown[0]!r} first; sample them with retain, before Release",
+                "trajectory_id",
+            )
+        return [self.trajectories[trajectory_id] for trajectory_id in ids]
+
+    def _needs_value(self) -> None:
+        if self.value is None:
+            raise invalid("value", "this session was opened without a value network; open it with one")
+
+
+def value_network(config: pb.ValueConfig, model: DiffusionModel, seed: int) -> nn.Module:
+    """The value network that the configuration names, with first weights drawn from ``seed``."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if config.kind == pb.ValueConfig.CONV:
+            network = ConvValue(model.latent_shape, model.condition_width, config.width or CONV_WIDTH)
+        else:
+            encode, channels = model.encoder()
+            network = EncoderValue(encode, channels, model.condition_width, config.width or ENCODER_WIDTH)
+    return network.to(model.device)
+
+
+def stratified_pairs(trajectories: int, strata: int, count: int, generator: torch.Generator) -> list[tuple[int, int]]:
+    """``count`` pairs (trajectory, k): each k, and each trajectory, as often as any other to within one.
+
+    Both are shuffled anew each time round, so that any stretch of the list is spread over the chain and the buffer.
+    """
+
+    def shuffled(n: int) -> list[int]:
+        rounds = [torch.randperm(n, generator=generator) for _ in range(-(-count // n))]
+        return torch.cat(rounds)[:count].tolist()
+
+    return list(zip(shuffled(trajectories), shuffled(strata), strict=True))
+
+
+def quality(value_N: Tensor, target_N: Tensor) -> dict[str, float]:
+    """MSE, R² = 1 - Σ(target - V)² / Σ(target - mean)², and Pearson's correlation."""
+    error = (target_N - value_N).square()
+    spread = (target_N - target_N.mean()).square().sum().item()
+    both = math.sqrt(spread * (value_N - value_N.mean()).square().sum().item())
+    covariance = ((value_N - value_N.mean()) * (target_N - target_N.mean())).sum().item()
+    return {
+        "mse": error.mean().item(),
+        "r2": 1 - error.sum().item() / spread if spread > 0 else math.nan,
+        "correlation": covariance / both if both > 0 else math.nan,
+    }
+
+
+@contextmanager
+def frozen(module: nn.Module | None) -> Iterator[None]:
+    """No gradients for the module's weights; they still flow through it."""
+    parameters = [] if module is None else list(module.parameters())
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+def stop_if(cancelled: Cancellation) -> None:
+    if cancelled():
+        raise Cancelled()
+
+
+def count(parameters: Iterator[nn.Parameter]) -> int:
+    return sum(parameter.numel() for parameter in parameters)

@@ -1,0 +1,122 @@
+"""Value networks V(x_t, t, c): the reward expected at the end of the chain, from a state in the midst of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from diffusers.models.embeddings import get_timestep_embedding
+from torch import Tensor, nn
+
+CONV_WIDTH = 64
+ENCODER_WIDTH = 256
+SMALLEST_MAP = 4
+"""Feature maps are halved while both sides are above this."""
+
+
+class Modulation(nn.Module):
+    """One vector from timestep and prompt: shape (B, width).
+
+    The timestep goes in as a sinusoidal embedding; the prompt as the mean over its tokens' embeddings.
+    """
+
+    def __init__(self, width: int, condition_width: int | None) -> None:
+        super().__init__()
+        self.width = width
+        self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.condition = nn.Linear(condition_width, width) if condition_width else None
+
+    def forward(self, t_B: Tensor, condition_BLD: Tensor | None) -> Tensor:
+        embedding_BW = self.time(get_timestep_embedding(t_B, self.width))
+        if self.condition is not None:
+            embedding_BW = embedding_BW + self.condition(condition_BLD.float().mean(1))
+        return F.silu(embedding_BW)
+
+
+class Block(nn.Module):
+    """A residual block of two convolutions, scaled and shifted by the modulation vector (FiLM)."""
+
+    def __init__(self, width: int, modulation_width: int) -> None:
+        super().__init__()
+        self.norm_1, self.norm_2 = nn.GroupNorm(8, width), nn.GroupNorm(8, width)
+        self.conv_1, self.conv_2 = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
+        self.film = nn.Linear(modulation_width, 2 * width)
+
+    def forward(self, h_BCHW: Tensor, modulation_BW: Tensor) -> Tensor:
+        residual = self.conv_1(F.silu(self.norm_1(h_BCHW)))
+        scale, shift = self.film(modulation_BW)[:, :, None, None].chunk(2, dim=1)
+        residual = self.conv_2(F.silu(self.norm_2(residual) * (1 + scale) + shift))
+        return h_BCHW + residual
+
+
+class ConvValue(nn.Module):
+    """A small convolutional network on latents; as deep as the latent's size asks for."""
+
+    def __init__(self, latent_shape: tuple[int, int, int], condition_width: int | None, width: int = CONV_WIDTH) -> None:
+        super().__init__()
+        channels, sides = latent_shape[0], min(latent_shape[1:])
+        self.modulation = Modulation(width, condition_width)
+        self.stem = nn.Conv2d(channels, width, 3, padding=1)
+        self.blocks = nn.ModuleList([Block(width, width)])
+        self.downs = nn.ModuleList([nn.Identity()])
+        while sides > SMALLEST_MAP:
+            self.downs.append(nn.Conv2d(width, width, 3, stride=2, padding=1))
+            self.blocks.append(Block(width, width))
+            sides = (sides + 1) // 2
+        self.blocks.append(Block(width, width))
+        self.downs.append(nn.Identity())
+        self.head = Head(width, width)
+
+    def forward(self, x_BCHW: Tensor, t_B: Tensor, condition_BLD: Tensor | None) -> Tensor:
+        """Shape (B,)."""
+        modulation_BW = self.modulation(t_B, condition_BLD)
+        h = self.stem(x_BCHW.float())
+        for down, block in zip(self.downs, self.blocks, strict=True):
+            h = block(down(h), modulation_BW)
+        return self.head(h, modulation_BW)
+
+
+class Head(nn.Module):
+    """From a feature map and the modulation vector to one number; 0 before it has learnt anything."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(8, channels)
+        self.hidden = nn.Linear(channels + width, width)
+        self.out = nn.Linear(width, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, h_BCHW: Tensor, modulation_BW: Tensor) -> Tensor:
+        pooled_BC = F.silu(self.norm(h_BCHW)).mean((2, 3))
+        return self.out(F.silu(self.hidden(torch.cat([pooled_BC, modulation_BW], dim=1))))[:, 0]
+
+
+class EncoderValue(nn.Module):
+    """A head on the features that the pretrained denoising network's frozen encoder makes of x_t.
+
+    ``encode`` maps (x, t, condition) to a feature map of ``channels`` channels, with the adapter switched off. It holds
+    no weights of this module: they are the policy's, and are neither trained nor saved here.
+    """
+
+    def __init__(
+        self,
+        encode: Callable[[Tensor, Tensor, Tensor | None], Tensor],
+        channels: int,
+        condition_width: int | None,
+        width: int = ENCODER_WIDTH,
+    ) -> None:
+        super().__init__()
+        self.encode = encode
+        self.modulation = Modulation(width, condition_width)
+        self.project = nn.Conv2d(channels, width, 1)
+        self.block = Block(width, width)
+        self.head = Head(width, width)
+
+    def forward(self, x_BCHW: Tensor, t_B: Tensor, condition_BLD: Tensor | None) -> Tensor:
+        """Shape (B,)."""
+        modulation_BW = self.modulation(t_B, condition_BLD)
+        # The encoder knows no timestep before 0: x_0 is, to it, a state with next to no noise.
+        features = self.encode(x_BCHW, t_B.clamp(min=0), condition_BLD).float()
+        return self.head(self.block(self.project(features), modulation_BW), modulation_BW)
