@@ -1,0 +1,28 @@
+package dev.vard.algorithm;
+
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * DDPO between two steps.
+ *
+ * @param fresh the iteration's rewards, in the order of its trajectories
+ * @param history each prompt's last rewards, oldest first
+ * @param klWeight η of the next policy phase
+ */
+public record DdpoState(
+    Progress progress, List<Double> fresh, Map<String, List<Double>> history, double klWeight)
+    implements AlgorithmState {
+
+  public DdpoState {
+    fresh = List.copyOf(fresh);
+    // Sorted, so that the same state is the same JSON.
+    history = Collections.unmodifiableMap(new TreeMap<>(history));
+  }
+
+  DdpoState with(Progress progress) {
+    return new DdpoState(progress, fresh, history, klWeight);
+  }
+}

@@ -1,0 +1,80 @@
+package dev.vard.algorithm;
+
+import dev.vard.algorithm.Seeds.Purpose;
+import dev.vard.spec.EvaluateSpec;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Which trajectories an iteration draws, and when the model is evaluated on which. */
+final class Schedule {
+  private final Seeds seeds;
+  private final List<String> prompts;
+  private final int samples;
+  private final EvaluateSpec evaluate;
+
+  /**
+   * @param prompts empty for unconditional models
+   * @param samples trajectories of each iteration
+   */
+  Schedule(Seeds seeds, List<String> prompts, int samples, EvaluateSpec evaluate) {
+    this.seeds = seeds;
+    this.prompts = prompts.isEmpty() ? List.of("") : List.copyOf(prompts);
+    this.samples = samples;
+    this.evaluate = evaluate;
+  }
+
+  Seeds seeds() {
+    return seeds;
+  }
+
+  /** Iteration k's trajectories. Prompts are dealt from shuffled decks, so that each comes equally often. */
+  List<Trajectory> training(int iteration) {
+    List<Trajectory> trajectories = new ArrayList<>();
+    int deck = -1;
+    List<String> dealt = List.of();
+    for (int i = 0; i < samples; i++) {
+      long place = (iteration - 1L) * samples + i;
+      int due = Math.toIntExact(place / prompts.size());
+      if (due != deck) {
+        deck = due;
+        dealt = shuffled(deck);
+      }
+      trajectories.add(
+          new Trajectory(
+              iteration + "-" + i,
+              dealt.get((int) (place % prompts.size())),
+              seeds.of(Purpose.TRAJECTORY, iteration, i)));
+    }
+    return List.copyOf(trajectories);
+  }
+
+  /** The held-out trajectories, the same at every evaluation. */
+  List<Trajectory> evaluation() {
+    List<Trajectory> trajectories = new ArrayList<>();
+    for (int i = 0; i < evaluate.images(); i++) {
+      trajectories.add(
+          new Trajectory(
+              "evaluation-" + i,
+              prompts.get(i % prompts.size()),
+              seeds.of(Purpose.EVALUATION, 0, i)));
+    }
+    return List.copyOf(trajectories);
+  }
+
+  /** Whether the model is evaluated after an iteration. */
+  boolean evaluates(int iteration, int iterations) {
+    return iteration % evaluate.every() == 0 || iteration == iterations;
+  }
+
+  /** Fisher and Yates. The modulo's bias, prompts / 2^63, is no matter. */
+  private List<String> shuffled(int deck) {
+    List<String> cards = new ArrayList<>(prompts);
+    for (int i = cards.size() - 1; i > 0; i--) {
+      int j = (int) (seeds.of(Purpose.PROMPTS, deck, i) % (i + 1));
+      String card = cards.get(i);
+      cards.set(i, cards.get(j));
+      cards.set(j, card);
+    }
+    return cards;
+  }
+}
