@@ -1,0 +1,1 @@
+"""Train `checkpoints/emoji-sd`, a Stable Diffusion pipeline small enough for two CPU cores."""

@@ -1,0 +1,67 @@
+"""The trained parts as a diffusers folder, and a sheet of its samples."""
+
+import copy
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image, ImageDraw, ImageFont
+
+COLUMNS, CELL, LABEL = 8, 96, 26
+
+
+def save(pipeline: StableDiffusionPipeline, out: Path) -> None:
+    """Write the pipeline to `out`, VAE and UNet in fp16, under the ordinary names; what else lies there (the card) stays.
+
+    The new folder is written beside the old one and takes its place at once, so that a reader never sees half of it.
+    """
+    new, old = out.with_name(out.name + ".new"), out.with_name(out.name + ".old")
+    for leftover in (new, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    StableDiffusionPipeline(
+        vae=copy.deepcopy(pipeline.vae).half(),
+        unet=copy.deepcopy(pipeline.unet).half(),
+        # In float32: transformers 5 loads a model in the type it was saved in, diffusers in float32, and a text
+        # encoder in half precision before a UNet in single fails.
+        text_encoder=pipeline.text_encoder,
+        tokenizer=pipeline.tokenizer,
+        scheduler=pipeline.scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(new)
+    if out.exists():
+        for path in out.iterdir():
+            if not (new / path.name).exists():
+                (shutil.copytree if path.is_dir() else shutil.copy2)(path, new / path.name)
+        out.rename(old)
+    new.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def sample(
+    pipeline: StableDiffusionPipeline, prompts: list[str], *, steps: int = 20, guidance: float = 3.0, seed: int = 0
+) -> list[Image.Image]:
+    """One picture a prompt; DDIM with eta 1, the setting that reinforcement learning samples with."""
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline(
+        prompts,
+        num_inference_steps=steps,
+        guidance_scale=guidance,
+        eta=1.0,
+        generator=torch.Generator().manual_seed(seed),
+    ).images
+
+
+def sheet(images: list[Image.Image], prompts: list[str]) -> Image.Image:
+    """Pictures, three times as large, with their prompts below."""
+    rows = -(-len(images) // COLUMNS)
+    page = Image.new("RGB", (COLUMNS * (CELL + 8), rows * (CELL + LABEL + 4)), "white")
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(size=9)
+    for i, (image, prompt) in enumerate(zip(images, prompts, strict=True)):
+        x, y = i % COLUMNS * (CELL + 8) + 4, i // COLUMNS * (CELL + LABEL + 4) + 2
+        page.paste(image.resize((CELL, CELL), Image.Resampling.NEAREST), (x, y))
+        name = prompt.split(" , ")[0]
+        draw.text((x, y + CELL), f"{name[:19]}\n{name[19:38]}", "black", font, spacing=1)
+    return page
