@@ -71,7 +71,7 @@ final class Keys {
           "prompts.file",
           new Text(ANY.pattern(), "a text file with a prompt a line"),
           "`prompts.list`, or an unconditional model",
-          "The prompts, one a line; blank lines do not count.");
+          "The prompts, one a line; blank lines and lines that begin with # do not count.");
   static final Key<List<String>> PROMPTS_LIST =
       Key.optional(
           "prompts.list",

@@ -260,7 +260,10 @@ public final class SpecReader {
       }
       try {
         List<String> prompts =
-            Files.readAllLines(file).stream().map(String::strip).filter(s -> !s.isEmpty()).toList();
+            Files.readAllLines(file).stream()
+                .map(String::strip)
+                .filter(line -> !line.isEmpty() && !line.startsWith("#"))
+                .toList();
         if (prompts.isEmpty()) {
           add(
               Code.OUT_OF_RANGE,

@@ -1,0 +1,17 @@
+package dev.vard.reward;
+
+/** A reward's answer to one query. A failure is a failure, never a zero. */
+public sealed interface RewardOutcome {
+
+  /** How good the image is; NaN and infinities are refused. */
+  record Score(double value) implements RewardOutcome {}
+
+  /**
+   * No score.
+   *
+   * @param code for programs, as {@code TIMEOUT}
+   * @param message for people: what was wrong, and what to do
+   * @param retryable whether the same query may succeed later
+   */
+  record Failure(String code, String message, boolean retryable) implements RewardOutcome {}
+}

@@ -1,0 +1,2 @@
+/** Rewards: black boxes that are asked once for each finished image. */
+package dev.vard.reward;
