@@ -64,7 +64,7 @@ final class EmbeddedPython {
 
     private void load() {
         try {
-            MainInterpreter.setJepLibraryPath(library().toString());
+            MainInterpreter.setJepLibraryPath(library(environment).toString());
             // The program's name leads CPython to the virtual environment that it lies in.
             MainInterpreter.setInitParams(PyConfig.python().setProgramName(environment.python().toString()));
             // What Python prints must not get between the lines of this program's own output.
@@ -88,7 +88,7 @@ final class EmbeddedPython {
     }
 
     /** Jep's native library: of the environment's own jep package, which was compiled against its Python. */
-    private Path library() throws IOException {
+    static Path library(WorkerEnvironment environment) throws IOException {
         Process process = new ProcessBuilder(
                         environment.python().toString(),
                         "-c",

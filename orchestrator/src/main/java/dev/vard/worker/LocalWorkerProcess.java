@@ -22,18 +22,22 @@ import java.util.stream.Stream;
  * JVM however that ends, kill -9 included: no orphan.
  */
 final class LocalWorkerProcess implements AutoCloseable {
+    /** A worker in the middle of a large step notices the end of its input at once, but needs a moment to let go. */
     private static final Duration FAREWELL = Duration.ofSeconds(10);
+
     private static final int TAIL_LINES = 20;
     private static final int TAIL_BYTES = 16 << 10;
 
     private final Process process;
     private final Path log;
     private final int port;
+    private final Duration farewell;
 
-    private LocalWorkerProcess(Process process, Path log, int port) {
+    private LocalWorkerProcess(Process process, Path log, int port, Duration farewell) {
         this.process = process;
         this.log = log;
         this.port = port;
+        this.farewell = farewell;
     }
 
     /**
@@ -45,6 +49,12 @@ final class LocalWorkerProcess implements AutoCloseable {
      * @throws WorkerException UNAVAILABLE, if it does not come to serve, with the end of its log
      */
     static LocalWorkerProcess start(WorkerEnvironment environment, int threads, Path log, Duration patience) {
+        return start(environment, threads, log, patience, FAREWELL);
+    }
+
+    /** @param farewell how long it may take to end by itself, and then on SIGTERM, before it is killed */
+    static LocalWorkerProcess start(
+            WorkerEnvironment environment, int threads, Path log, Duration patience, Duration farewell) {
         Path folder = null;
         Process process = null;
         boolean serves = false;
@@ -54,7 +64,7 @@ final class LocalWorkerProcess implements AutoCloseable {
             process = launch(environment, threads, log, ready);
             int port = await(process, ready, log, patience);
             serves = true;
-            return new LocalWorkerProcess(process, log, port);
+            return new LocalWorkerProcess(process, log, port, farewell);
         } catch (IOException e) {
             throw WorkerException.unavailable("the worker could not be started: " + e.getMessage(), e);
         } catch (InterruptedException e) {
@@ -83,7 +93,7 @@ final class LocalWorkerProcess implements AutoCloseable {
         boolean ended;
         try {
             // The connection may break a moment before the process is gone.
-            ended = process.waitFor(FAREWELL.toMillis(), TimeUnit.MILLISECONDS);
+            ended = process.waitFor(farewell.toMillis(), TimeUnit.MILLISECONDS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             ended = !process.isAlive();
@@ -102,9 +112,9 @@ final class LocalWorkerProcess implements AutoCloseable {
             // It has ended already.
         }
         try {
-            if (!process.waitFor(FAREWELL.toMillis(), TimeUnit.MILLISECONDS)) {
+            if (!process.waitFor(farewell.toMillis(), TimeUnit.MILLISECONDS)) {
                 process.destroy();
-                process.waitFor(FAREWELL.toMillis(), TimeUnit.MILLISECONDS);
+                process.waitFor(farewell.toMillis(), TimeUnit.MILLISECONDS);
             }
         } catch (InterruptedException e) {
             interrupted = true;
