@@ -1,0 +1,59 @@
+package dev.vard.cli;
+
+import io.micronaut.configuration.picocli.MicronautFactory;
+import io.micronaut.context.ApplicationContext;
+import java.io.PrintWriter;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Spec;
+import picocli.CommandLine.Model.CommandSpec;
+
+/** The program. */
+@Command(
+    name = "vard",
+    description = "Fine-tunes diffusion models on black-box rewards.",
+    mixinStandardHelpOptions = true,
+    versionProvider = Main.Version.class,
+    subcommands = {RunCommand.class})
+public final class Main implements Runnable {
+  @Spec private CommandSpec command;
+
+  public static void main(String[] arguments) {
+    System.exit(execute(arguments));
+  }
+
+  static int execute(String... arguments) {
+    try (ApplicationContext context = ApplicationContext.builder().banner(false).start();
+        MicronautFactory factory = new MicronautFactory(context)) {
+      return new CommandLine(Main.class, factory)
+          .setCaseInsensitiveEnumValuesAllowed(true)
+          .setExecutionExceptionHandler(Main::unexpected)
+          .execute(arguments);
+    }
+  }
+
+  /** Without a command: says which there are. */
+  @Override
+  public void run() {
+    throw new CommandLine.ParameterException(command.commandLine(), "a command is missing");
+  }
+
+  /** A defect of the program: the trace helps to mend it. */
+  private static int unexpected(
+      Exception e, CommandLine command, CommandLine.ParseResult arguments) {
+    PrintWriter err = command.getErr();
+    err.println("vard: this is a defect of vard, please report it: " + e);
+    e.printStackTrace(err);
+    err.flush();
+    return ExitCode.FAILED;
+  }
+
+  /** As the build names it. */
+  static final class Version implements CommandLine.IVersionProvider {
+    @Override
+    public String[] getVersion() {
+      String version = Main.class.getPackage().getImplementationVersion();
+      return new String[] {"vard " + (version == null ? "(not packaged)" : version)};
+    }
+  }
+}

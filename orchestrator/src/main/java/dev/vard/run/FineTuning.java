@@ -1,0 +1,78 @@
+package dev.vard.run;
+
+import dev.vard.reward.Reward;
+import dev.vard.reward.RewardScorer;
+import dev.vard.spec.RunSpec;
+import dev.vard.worker.WorkerClient;
+import dev.vard.worker.WorkerClients;
+import dev.vard.worker.WorkerLocation;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.util.List;
+
+/**
+ * Fine-tunes a model: the front door for Java programs, and for the command line.
+ *
+ * <pre>{@code
+ * RunSpec spec = new SpecReader().read(Path.of("examples/redness.yaml"), List.of());
+ * Reward redness = Reward.of("redness", (image, prompt) -> image.at(16, 16, 0) / 255.0);
+ * try (WorkerClient worker = FineTuning.openWorker(spec)) {
+ *   RunResult result = new FineTuning(spec, redness).run(worker, RunFolder.at(Path.of("runs/red"), spec));
+ *   System.out.println(result.export());
+ * }
+ * }</pre>
+ *
+ * <p>Interrupting the thread that runs stops the run: it saves the adapter as it is and throws a {@link RunException}
+ * that is {@link RunException#cancelled()}.
+ */
+public final class FineTuning {
+  private final RunSpec spec;
+  private final Reward reward;
+
+  public FineTuning(RunSpec spec, Reward reward) {
+    this.spec = spec;
+    this.reward = reward;
+  }
+
+  /** The worker that a specification asks for. A local one's log goes to a temporary file. */
+  public static WorkerClient openWorker(RunSpec spec) {
+    return WorkerClients.open(location(spec));
+  }
+
+  /**
+   * The worker that a specification asks for.
+   *
+   * @param log takes what a local worker writes
+   */
+  public static WorkerClient openWorker(RunSpec spec, Path log) {
+    return WorkerClients.open(location(spec), log);
+  }
+
+  private static WorkerLocation location(RunSpec spec) {
+    return switch (WorkerLocation.parse(spec.worker())) {
+      case WorkerLocation.Local local -> new WorkerLocation.Local(spec.threads());
+      case WorkerLocation.Embedded embedded -> new WorkerLocation.Embedded(spec.threads());
+      case WorkerLocation.Remote remote -> remote;
+    };
+  }
+
+  /**
+   * Runs to the end, and fills the run's folder. Blocks.
+   *
+   * @param listeners hear of everything, on this thread
+   * @throws RunException if the run did not reach its end; the folder holds what it came to
+   */
+  public RunResult run(WorkerClient worker, RunFolder folder, RunListener... listeners) {
+    MetricsFile metrics = new MetricsFile(folder);
+    List<RunListener> all = List.of(listeners);
+    RunListener listener =
+        event -> {
+          metrics.onEvent(event);
+          all.forEach(one -> one.onEvent(event));
+        };
+    try (RewardScorer scorer =
+        new RewardScorer(reward, Runtime.getRuntime().availableProcessors())) {
+      return new RunEngine(spec, worker, scorer, folder, listener, Clock.systemUTC()).run();
+    }
+  }
+}

@@ -1,0 +1,196 @@
+package dev.vard.run;
+
+import dev.vard.algorithm.Action;
+import dev.vard.algorithm.Objective;
+import dev.vard.algorithm.Seeds;
+import dev.vard.algorithm.Target;
+import dev.vard.algorithm.Trajectory;
+import dev.vard.proto.v1.AdapterConfig;
+import dev.vard.proto.v1.CloseRequest;
+import dev.vard.proto.v1.ClippedRatioObjective;
+import dev.vard.proto.v1.DType;
+import dev.vard.proto.v1.EvaluateRequest;
+import dev.vard.proto.v1.ExportRequest;
+import dev.vard.proto.v1.FitValueRequest;
+import dev.vard.proto.v1.ImprovePolicyRequest;
+import dev.vard.proto.v1.ModelConfig;
+import dev.vard.proto.v1.OpenRequest;
+import dev.vard.proto.v1.ReleaseRequest;
+import dev.vard.proto.v1.SampleRequest;
+import dev.vard.proto.v1.SamplerConfig;
+import dev.vard.proto.v1.TrajectorySpec;
+import dev.vard.proto.v1.ValueConfig;
+import dev.vard.proto.v1.ValueObjective;
+import dev.vard.spec.AdapterSpec;
+import dev.vard.spec.AlgorithmSpec.DdpoSpec;
+import dev.vard.spec.AlgorithmSpec.VardSpec;
+import dev.vard.spec.ModelSpec;
+import dev.vard.spec.RunSpec;
+import dev.vard.spec.SamplerSpec;
+import dev.vard.spec.ValueSpec;
+import java.nio.file.Path;
+import java.util.List;
+
+/** Puts a session's specification and actions into the contract's words. */
+final class Requests {
+  private final String session;
+  private final RunSpec spec;
+
+  Requests(String session, RunSpec spec) {
+    this.session = session;
+    this.spec = spec;
+  }
+
+  OpenRequest open() {
+    OpenRequest.Builder request =
+        OpenRequest.newBuilder()
+            .setSessionId(session)
+            .setModel(model(spec.model()))
+            .setSampler(sampler(spec.sampler()))
+            .setSeed(new Seeds(spec.seed()).of(Seeds.Purpose.MODEL, 0, 0));
+    switch (spec.algorithm()) {
+      case VardSpec vard -> request.setValue(value(vard.value()));
+      case DdpoSpec ddpo -> {}
+    }
+    return request.build();
+  }
+
+  SampleRequest sample(Action.Evaluate action) {
+    return sample(action.trajectories()).setMeasureKl(true).build();
+  }
+
+  SampleRequest sample(Action.Collect action) {
+    return sample(action.trajectories())
+        .setOperation(action.operation())
+        .setRetain(true)
+        .build();
+  }
+
+  EvaluateRequest assess(Action.AssessValue action) {
+    return EvaluateRequest.newBuilder()
+        .setSessionId(session)
+        .addAllTargets(targets(action.targets()))
+        .setBatch(action.batch())
+        .build();
+  }
+
+  FitValueRequest fit(Action.FitValue action) {
+    return FitValueRequest.newBuilder()
+        .setSessionId(session)
+        .setOperation(action.operation())
+        .addAllTargets(targets(action.targets()))
+        .setSteps(action.steps())
+        .setBatch(action.batch())
+        .setLearningRate(action.learningRate())
+        .setMaxGradientNorm(action.maxGradientNorm())
+        .setSeed(action.seed())
+        .build();
+  }
+
+  ImprovePolicyRequest improve(Action.ImprovePolicy action) {
+    ImprovePolicyRequest.Builder request =
+        ImprovePolicyRequest.newBuilder()
+            .setSessionId(session)
+            .setOperation(action.operation())
+            .addAllTrajectoryIds(action.trajectoryIds())
+            .setSteps(action.steps())
+            .setBatch(action.batch())
+            .setLearningRate(action.learningRate())
+            .setMaxGradientNorm(action.maxGradientNorm())
+            .setSeed(action.seed())
+            .setKlWeight(action.klWeight());
+    switch (action.objective()) {
+      case Objective.Value() -> request.setValue(ValueObjective.getDefaultInstance());
+      case Objective.ClippedRatio(List<Double> advantages, double clip) ->
+          request.setClippedRatio(
+              ClippedRatioObjective.newBuilder().addAllAdvantages(advantages).setClip(clip));
+    }
+    return request.build();
+  }
+
+  ReleaseRequest release(Action.Release action) {
+    return ReleaseRequest.newBuilder()
+        .setSessionId(session)
+        .setOperation(action.operation())
+        .addAllTrajectoryIds(action.trajectoryIds())
+        .build();
+  }
+
+  ExportRequest export(Path folder) {
+    return ExportRequest.newBuilder()
+        .setSessionId(session)
+        .setPath(folder.toAbsolutePath().toString())
+        .build();
+  }
+
+  CloseRequest close() {
+    return CloseRequest.newBuilder().setSessionId(session).build();
+  }
+
+  private SampleRequest.Builder sample(List<Trajectory> trajectories) {
+    SampleRequest.Builder request =
+        SampleRequest.newBuilder().setSessionId(session).setBatch(spec.sampler().batch());
+    for (Trajectory trajectory : trajectories) {
+      request.addTrajectories(
+          TrajectorySpec.newBuilder()
+              .setId(trajectory.id())
+              .setPrompt(trajectory.prompt())
+              .setSeed(trajectory.seed()));
+    }
+    return request;
+  }
+
+  private static List<dev.vard.proto.v1.Target> targets(List<Target> targets) {
+    return targets.stream()
+        .map(
+            target ->
+                dev.vard.proto.v1.Target.newBuilder()
+                    .setTrajectoryId(target.trajectoryId())
+                    .setValue(target.value())
+                    .build())
+        .toList();
+  }
+
+  private static ModelConfig model(ModelSpec model) {
+    AdapterSpec adapter = model.adapter();
+    return ModelConfig.newBuilder()
+        .setCheckpoint(model.checkpoint())
+        .setRevision(model.revision())
+        .setDevice(model.device())
+        .setDtype(
+            switch (model.dtype()) {
+              case FLOAT32 -> DType.FLOAT32;
+              case BFLOAT16 -> DType.BFLOAT16;
+            })
+        .setAdapter(
+            AdapterConfig.newBuilder()
+                .setRank(adapter.rank())
+                .setAlpha(adapter.alpha())
+                .addAllTargets(adapter.targets()))
+        .build();
+  }
+
+  private static SamplerConfig sampler(SamplerSpec sampler) {
+    return SamplerConfig.newBuilder()
+        .setKind(
+            switch (sampler.kind()) {
+              case DDIM -> SamplerConfig.Kind.DDIM;
+              case DDPM -> SamplerConfig.Kind.DDPM;
+            })
+        .setSteps(sampler.steps())
+        .setGuidance(sampler.guidance())
+        .setEta(sampler.eta())
+        .build();
+  }
+
+  private static ValueConfig value(ValueSpec value) {
+    return ValueConfig.newBuilder()
+        .setKind(
+            switch (value.kind()) {
+              case CONV -> ValueConfig.Kind.CONV;
+              case ENCODER -> ValueConfig.Kind.ENCODER;
+            })
+        .setWidth(value.width().orElse(0))
+        .build();
+  }
+}
