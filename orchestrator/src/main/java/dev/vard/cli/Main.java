@@ -14,7 +14,7 @@ import picocli.CommandLine.Model.CommandSpec;
     description = "Fine-tunes diffusion models on black-box rewards.",
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
-    subcommands = {RunCommand.class})
+    subcommands = {RunCommand.class, DoctorCommand.class})
 public final class Main implements Runnable {
   @Spec private CommandSpec command;
 

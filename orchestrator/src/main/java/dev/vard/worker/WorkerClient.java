@@ -27,48 +27,52 @@ import java.time.Duration;
 import java.util.function.Consumer;
 
 /**
- * A worker, as the orchestrator sees it: one method for each request of {@code worker.proto}, whose comments specify
- * what each does.
+ * A worker, as the orchestrator sees it: one method for each request of {@code worker.proto}, whose
+ * comments specify what each does.
  *
- * <p>All methods block until the answer is whole. Every failure is a {@link WorkerException}. Interrupting the calling
- * thread cancels the request on the worker, which notices between two denoising or gradient steps; the method then
- * throws {@link WorkerException.Kind#CANCELLED} with the thread's interrupt status set. A deadline counts from the call
- * and is noticed likewise. A request that failed, was cancelled or ran out of time changed nothing on the worker, unless
- * only its answer was lost: repeat it with the same operation number.
+ * <p>All methods block until the answer is whole. Every failure is a {@link WorkerException}.
+ * Interrupting the calling thread cancels the request on the worker, which notices between two
+ * denoising or gradient steps; the method then throws {@link WorkerException.Kind#CANCELLED} with
+ * the thread's interrupt status set. A deadline counts from the call and is noticed likewise. A
+ * request that failed, was cancelled or ran out of time changed nothing on the worker, unless only
+ * its answer was lost: repeat it with the same operation number.
  *
  * <p>Thread-safe; a worker does one request of a session at a time.
  */
 public interface WorkerClient extends AutoCloseable {
-    DescribeResponse describe(DescribeRequest request, Duration deadline);
+  DescribeResponse describe(DescribeRequest request, Duration deadline);
 
-    OpenResponse open(OpenRequest request, Duration deadline);
+  OpenResponse open(OpenRequest request, Duration deadline);
 
-    /**
-     * Denoises trajectories.
-     *
-     * @param images takes each chunk as it arrives, in the request's order, on the calling thread, checked for shape and
-     *     checksum. While it blocks the worker is held back, once the few chunks under way have arrived. If it throws,
-     *     the request is cancelled and the exception goes to the caller.
-     */
-    SampleSummary sample(SampleRequest request, Consumer<ImageChunk> images, Duration deadline);
+  /**
+   * Denoises trajectories.
+   *
+   * @param images takes each chunk as it arrives, in the request's order, on the calling thread,
+   *     checked for shape and checksum. While it blocks the worker is held back, once the few
+   *     chunks under way have arrived. If it throws, the request is cancelled and the exception
+   *     goes to the caller.
+   */
+  SampleSummary sample(SampleRequest request, Consumer<ImageChunk> images, Duration deadline);
 
-    EvaluateResponse evaluate(EvaluateRequest request, Duration deadline);
+  EvaluateResponse evaluate(EvaluateRequest request, Duration deadline);
 
-    FitValueResponse fitValue(FitValueRequest request, Duration deadline);
+  FitValueResponse fitValue(FitValueRequest request, Duration deadline);
 
-    ImprovePolicyResponse improvePolicy(ImprovePolicyRequest request, Duration deadline);
+  ImprovePolicyResponse improvePolicy(ImprovePolicyRequest request, Duration deadline);
 
-    ReleaseResponse release(ReleaseRequest request, Duration deadline);
+  ReleaseResponse release(ReleaseRequest request, Duration deadline);
 
-    SaveResponse save(SaveRequest request, Duration deadline);
+  SaveResponse save(SaveRequest request, Duration deadline);
 
-    RestoreResponse restore(RestoreRequest request, Duration deadline);
+  RestoreResponse restore(RestoreRequest request, Duration deadline);
 
-    ExportResponse export(ExportRequest request, Duration deadline);
+  ExportResponse export(ExportRequest request, Duration deadline);
 
-    CloseResponse close(CloseRequest request, Duration deadline);
+  CloseResponse close(CloseRequest request, Duration deadline);
 
-    /** Ends this client and what it started: the connection, and the worker process if it is its own. */
-    @Override
-    void close();
+  /**
+   * Ends this client and what it started: the connection, and the worker process if it is its own.
+   */
+  @Override
+  void close();
 }

@@ -1,8 +1,8 @@
 package dev.vard.worker;
 
 class JepWorkerContractTest extends WorkerContract {
-    @Override
-    WorkerClient open() {
-        return WorkerClients.open(new WorkerLocation.Embedded(1));
-    }
+  @Override
+  WorkerClient open() {
+    return WorkerClients.open(new WorkerLocation.Embedded(1));
+  }
 }

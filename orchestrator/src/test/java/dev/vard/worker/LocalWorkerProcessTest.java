@@ -16,108 +16,124 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class LocalWorkerProcessTest {
-    @TempDir
-    private Path folder;
+  @TempDir private Path folder;
 
-    @Test
-    void shouldSayWhyAWorkerDidNotStart() throws IOException {
-        WorkerEnvironment broken = fakeWorker("raise SystemExit('the libraries are missing')");
+  @Test
+  void shouldSayWhyAWorkerDidNotStart() throws IOException {
+    WorkerEnvironment broken = fakeWorker("raise SystemExit('the libraries are missing')");
 
-        assertThatThrownBy(() -> LocalWorkerProcess.start(broken, 1, log(), PATIENCE))
-                .isInstanceOfSatisfying(WorkerException.class, e ->
-                        assertThat(e.kind()).isEqualTo(WorkerException.Kind.UNAVAILABLE))
-                .hasMessageContaining("exit code 1")
-                .hasMessageContaining("the libraries are missing")
-                .hasMessageContaining(log().toString());
+    assertThatThrownBy(() -> LocalWorkerProcess.start(broken, 1, log(), PATIENCE))
+        .isInstanceOfSatisfying(
+            WorkerException.class,
+            e -> assertThat(e.kind()).isEqualTo(WorkerException.Kind.UNAVAILABLE))
+        .hasMessageContaining("exit code 1")
+        .hasMessageContaining("the libraries are missing")
+        .hasMessageContaining(log().toString());
+  }
+
+  @Test
+  void shouldGiveUpOnAWorkerThatNeverServes() throws IOException {
+    WorkerEnvironment silent = fakeWorker("import sys; sys.stdin.read()");
+
+    assertThatThrownBy(() -> LocalWorkerProcess.start(silent, 1, log(), Duration.ofMillis(50)))
+        .isInstanceOfSatisfying(
+            WorkerException.class,
+            e -> assertThat(e.kind()).isEqualTo(WorkerException.Kind.UNAVAILABLE))
+        .hasMessageContaining("did not serve within");
+  }
+
+  @Test
+  void shouldEndAWorkerThatIgnoresItsInputsEnd() throws Exception {
+    WorkerEnvironment deaf =
+        fakeWorker(
+            """
+            import json, pathlib, sys, threading
+            ready = pathlib.Path(sys.argv[sys.argv.index('--ready-file') + 1])
+            ready.with_suffix('.part').write_text(json.dumps({'port': 1, 'pid': 1}))
+            ready.with_suffix('.part').rename(ready)
+            threading.Event().wait()
+            """);
+    LocalWorkerProcess worker =
+        LocalWorkerProcess.start(deaf, 1, log(), PATIENCE, Duration.ofMillis(50));
+    ProcessHandle process = ProcessHandle.of(worker.pid()).orElseThrow();
+
+    worker.close();
+
+    process.onExit().get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+  }
+
+  @Test
+  void shouldReportAWorkerThatDiesInTheMiddleOfARequest() {
+    LocalWorkerProcess worker =
+        LocalWorkerProcess.start(WorkerEnvironment.find(), 1, log(), PATIENCE);
+    ProcessHandle process = ProcessHandle.of(worker.pid()).orElseThrow();
+    try (var client = new GrpcWorkerClient(worker)) {
+      TestSession session = TestSession.open(client);
+
+      WorkerException failure =
+          catchThrowableOfType(
+              WorkerException.class,
+              () ->
+                  client.sample(
+                      session.looking(64).setBatch(1).build(),
+                      chunk -> process.destroyForcibly(),
+                      PATIENCE));
+      WorkerException next =
+          catchThrowableOfType(
+              WorkerException.class,
+              () -> client.describe(DescribeRequest.getDefaultInstance(), PATIENCE));
+
+      assertThat(failure.kind()).isEqualTo(WorkerException.Kind.UNAVAILABLE);
+      assertThat(failure)
+          .hasMessageContaining("Sample: the worker process died (killed by signal 9)")
+          .hasMessageContaining("serving on 127.0.0.1");
+      assertThat(next.kind()).isEqualTo(WorkerException.Kind.UNAVAILABLE);
     }
+  }
 
-    @Test
-    void shouldGiveUpOnAWorkerThatNeverServes() throws IOException {
-        WorkerEnvironment silent = fakeWorker("import sys; sys.stdin.read()");
+  /** The orchestrator is killed with -9, so nothing of it can clean up. */
+  @Test
+  void shouldNotOutliveItsOrchestrator() throws Exception {
+    Process orchestrator =
+        new ProcessBuilder(
+                ProcessHandle.current().info().command().orElseThrow(),
+                "-cp",
+                System.getProperty("java.class.path"),
+                Orchestrator.class.getName(),
+                log().toString())
+            .redirectError(ProcessBuilder.Redirect.INHERIT)
+            .start();
+    try (BufferedReader output = orchestrator.inputReader()) {
+      ProcessHandle worker = ProcessHandle.of(Long.parseLong(output.readLine())).orElseThrow();
+      assertThat(worker.isAlive()).isTrue();
 
-        assertThatThrownBy(() -> LocalWorkerProcess.start(silent, 1, log(), Duration.ofMillis(50)))
-                .isInstanceOfSatisfying(WorkerException.class, e ->
-                        assertThat(e.kind()).isEqualTo(WorkerException.Kind.UNAVAILABLE))
-                .hasMessageContaining("did not serve within");
+      orchestrator.destroyForcibly();
+
+      worker.onExit().get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+    } finally {
+      orchestrator.destroyForcibly();
     }
+  }
 
-    @Test
-    void shouldEndAWorkerThatIgnoresItsInputsEnd() throws Exception {
-        WorkerEnvironment deaf = fakeWorker("""
-                import json, pathlib, sys, threading
-                ready = pathlib.Path(sys.argv[sys.argv.index('--ready-file') + 1])
-                ready.with_suffix('.part').write_text(json.dumps({'port': 1, 'pid': 1}))
-                ready.with_suffix('.part').rename(ready)
-                threading.Event().wait()
-                """);
-        LocalWorkerProcess worker = LocalWorkerProcess.start(deaf, 1, log(), PATIENCE, Duration.ofMillis(50));
-        ProcessHandle process = ProcessHandle.of(worker.pid()).orElseThrow();
-
-        worker.close();
-
-        process.onExit().get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+  /** Starts a worker, tells its pid, and stays. */
+  static final class Orchestrator {
+    public static void main(String[] arguments) throws InterruptedException {
+      var worker =
+          LocalWorkerProcess.start(WorkerEnvironment.find(), 1, Path.of(arguments[0]), PATIENCE);
+      System.out.println(worker.pid());
+      Thread.currentThread().join();
     }
+  }
 
-    @Test
-    void shouldReportAWorkerThatDiesInTheMiddleOfARequest() {
-        LocalWorkerProcess worker = LocalWorkerProcess.start(WorkerEnvironment.find(), 1, log(), PATIENCE);
-        ProcessHandle process = ProcessHandle.of(worker.pid()).orElseThrow();
-        try (var client = new GrpcWorkerClient(worker)) {
-            TestSession session = TestSession.open(client);
+  private Path log() {
+    return folder.resolve("worker.log");
+  }
 
-            WorkerException failure = catchThrowableOfType(WorkerException.class, () -> client.sample(
-                    session.looking(64).setBatch(1).build(), chunk -> process.destroyForcibly(), PATIENCE));
-            WorkerException next = catchThrowableOfType(WorkerException.class, () ->
-                    client.describe(DescribeRequest.getDefaultInstance(), PATIENCE));
-
-            assertThat(failure.kind()).isEqualTo(WorkerException.Kind.UNAVAILABLE);
-            assertThat(failure)
-                    .hasMessageContaining("Sample: the worker process died (killed by signal 9)")
-                    .hasMessageContaining("serving on 127.0.0.1");
-            assertThat(next.kind()).isEqualTo(WorkerException.Kind.UNAVAILABLE);
-        }
-    }
-
-    /** The orchestrator is killed with -9, so nothing of it can clean up. */
-    @Test
-    void shouldNotOutliveItsOrchestrator() throws Exception {
-        Process orchestrator = new ProcessBuilder(
-                        ProcessHandle.current().info().command().orElseThrow(),
-                        "-cp", System.getProperty("java.class.path"),
-                        Orchestrator.class.getName(),
-                        log().toString())
-                .redirectError(ProcessBuilder.Redirect.INHERIT)
-                .start();
-        try (BufferedReader output = orchestrator.inputReader()) {
-            ProcessHandle worker = ProcessHandle.of(Long.parseLong(output.readLine())).orElseThrow();
-            assertThat(worker.isAlive()).isTrue();
-
-            orchestrator.destroyForcibly();
-
-            worker.onExit().get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
-        } finally {
-            orchestrator.destroyForcibly();
-        }
-    }
-
-    /** Starts a worker, tells its pid, and stays. */
-    static final class Orchestrator {
-        public static void main(String[] arguments) throws InterruptedException {
-            var worker = LocalWorkerProcess.start(WorkerEnvironment.find(), 1, Path.of(arguments[0]), PATIENCE);
-            System.out.println(worker.pid());
-            Thread.currentThread().join();
-        }
-    }
-
-    private Path log() {
-        return folder.resolve("worker.log");
-    }
-
-    /** An environment whose worker does something else. */
-    private WorkerEnvironment fakeWorker(String program) throws IOException {
-        Path main = folder.resolve("home/python-worker/src/vard_worker/__main__.py");
-        Files.createDirectories(main.getParent());
-        Files.writeString(main, program);
-        return new WorkerEnvironment(folder.resolve("home"), WorkerEnvironment.find().python());
-    }
+  /** An environment whose worker does something else. */
+  private WorkerEnvironment fakeWorker(String program) throws IOException {
+    Path main = folder.resolve("home/python-worker/src/vard_worker/__main__.py");
+    Files.createDirectories(main.getParent());
+    Files.writeString(main, program);
+    return new WorkerEnvironment(folder.resolve("home"), WorkerEnvironment.find().python());
+  }
 }

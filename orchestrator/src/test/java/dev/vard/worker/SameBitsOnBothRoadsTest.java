@@ -10,33 +10,38 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class SameBitsOnBothRoadsTest {
-    /** What a short training leaves behind. */
-    private record Bits(
-            String images, List<Double> valueLosses, List<Double> policyLosses, String export, String imagesAfter) {}
+  /** What a short training leaves behind. */
+  private record Bits(
+      String images,
+      List<Double> valueLosses,
+      List<Double> policyLosses,
+      String export,
+      String imagesAfter) {}
 
-    @Test
-    void shouldGiveTheSameBitsByGrpcAndByJep(@TempDir Path folder) {
-        Bits byGrpc = train(new WorkerLocation.Local(2), folder.resolve("grpc"));
-        Bits byJep = train(new WorkerLocation.Embedded(2), folder.resolve("jep"));
+  @Test
+  void shouldGiveTheSameBitsByGrpcAndByJep(@TempDir Path folder) {
+    Bits byGrpc = train(new WorkerLocation.Local(2), folder.resolve("grpc"));
+    Bits byJep = train(new WorkerLocation.Embedded(2), folder.resolve("jep"));
 
-        assertThat(byJep).isEqualTo(byGrpc);
-        assertThat(byGrpc.imagesAfter()).as("training changed something").isNotEqualTo(byGrpc.images());
+    assertThat(byJep).isEqualTo(byGrpc);
+    assertThat(byGrpc.imagesAfter()).as("training changed something").isNotEqualTo(byGrpc.images());
+  }
+
+  private static Bits train(WorkerLocation location, Path folder) {
+    try (WorkerClient client = WorkerClients.open(location);
+        TestSession session = TestSession.open(client)) {
+      String images = TestSession.digest(session.sample(session.sampling(1, 4)));
+      FitValueResponse fitted = session.fit(session.fitting(2, 4));
+      ImprovePolicyResponse improved =
+          session.improve(session.improving(3, 4).setLearningRate(0.1));
+      String export = session.export(folder).getSha256();
+      String after = TestSession.digest(session.sample(session.looking(4)));
+      return new Bits(
+          images,
+          fitted.getLossesList(),
+          improved.getStepsList().stream().map(step -> step.getLoss()).toList(),
+          export,
+          after);
     }
-
-    private static Bits train(WorkerLocation location, Path folder) {
-        try (WorkerClient client = WorkerClients.open(location);
-                TestSession session = TestSession.open(client)) {
-            String images = TestSession.digest(session.sample(session.sampling(1, 4)));
-            FitValueResponse fitted = session.fit(session.fitting(2, 4));
-            ImprovePolicyResponse improved = session.improve(session.improving(3, 4).setLearningRate(0.1));
-            String export = session.export(folder).getSha256();
-            String after = TestSession.digest(session.sample(session.looking(4)));
-            return new Bits(
-                    images,
-                    fitted.getLossesList(),
-                    improved.getStepsList().stream().map(step -> step.getLoss()).toList(),
-                    export,
-                    after);
-        }
-    }
+  }
 }

@@ -34,165 +34,183 @@ import java.util.List;
 import java.util.UUID;
 import java.util.stream.IntStream;
 
-/** A session on the tiny model, and requests that are right for it, for tests to use or to spoil. */
+/**
+ * A session on the tiny model, and requests that are right for it, for tests to use or to spoil.
+ */
 final class TestSession implements AutoCloseable {
-    /** So long that only a hang reaches it. */
-    static final Duration PATIENCE = Duration.ofMinutes(3);
+  /** So long that only a hang reaches it. */
+  static final Duration PATIENCE = Duration.ofMinutes(3);
 
-    static final int STEPS = 4;
+  static final int STEPS = 4;
 
-    final WorkerClient client;
-    final String id;
+  final WorkerClient client;
+  final String id;
 
-    private TestSession(WorkerClient client, String id) {
-        this.client = client;
-        this.id = id;
+  private TestSession(WorkerClient client, String id) {
+    this.client = client;
+    this.id = id;
+  }
+
+  static TestSession open(WorkerClient client) {
+    OpenRequest request = openRequest(TinyModel.folder());
+    client.open(request, PATIENCE);
+    return new TestSession(client, request.getSessionId());
+  }
+
+  /** A session that has been opened or restored already. */
+  static TestSession of(WorkerClient client, String id) {
+    return new TestSession(client, id);
+  }
+
+  static OpenRequest openRequest(Path checkpoint) {
+    return OpenRequest.newBuilder()
+        .setSessionId("test-" + UUID.randomUUID())
+        .setModel(
+            ModelConfig.newBuilder()
+                .setCheckpoint(checkpoint.toString())
+                .setDtype(DType.FLOAT32)
+                .setDevice("cpu")
+                .setAdapter(
+                    AdapterConfig.newBuilder()
+                        .setRank(2)
+                        .setAlpha(4)
+                        .addAllTargets(List.of("to_q", "to_k", "to_v", "to_out.0"))))
+        .setSampler(
+            SamplerConfig.newBuilder()
+                .setKind(SamplerConfig.Kind.DDIM)
+                .setSteps(STEPS)
+                .setGuidance(2)
+                .setEta(1))
+        .setValue(ValueConfig.newBuilder().setKind(ValueConfig.Kind.CONV).setWidth(8))
+        .setSeed(7)
+        .build();
+  }
+
+  SessionDescription describe() {
+    return client
+        .describe(DescribeRequest.getDefaultInstance(), PATIENCE)
+        .getSessionsList()
+        .stream()
+        .filter(session -> session.getSessionId().equals(id))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  /** Trajectories t0, t1, …, with seeds 100, 101, …, that are kept. */
+  SampleRequest.Builder sampling(long operation, int trajectories) {
+    return SampleRequest.newBuilder()
+        .setSessionId(id)
+        .setOperation(operation)
+        .setRetain(true)
+        .setBatch(2)
+        .addAllTrajectories(
+            IntStream.range(0, trajectories)
+                .mapToObj(
+                    i ->
+                        TrajectorySpec.newBuilder()
+                            .setId("t" + i)
+                            .setPrompt(i % 2 == 0 ? "a cat" : "a red house")
+                            .setSeed(100 + i)
+                            .build())
+                .toList());
+  }
+
+  /** Images that are not kept: changes nothing. */
+  SampleRequest.Builder looking(int images) {
+    return sampling(0, images).setRetain(false);
+  }
+
+  List<ImageChunk> sample(SampleRequest.Builder request) {
+    var chunks = new ArrayList<ImageChunk>();
+    client.sample(request.build(), chunks::add, PATIENCE);
+    return chunks;
+  }
+
+  EvaluateRequest.Builder evaluating(int trajectories) {
+    return EvaluateRequest.newBuilder()
+        .setSessionId(id)
+        .addAllTargets(targets(trajectories))
+        .setBatch(8);
+  }
+
+  EvaluateResponse evaluate(EvaluateRequest.Builder request) {
+    return client.evaluate(request.build(), PATIENCE);
+  }
+
+  FitValueRequest.Builder fitting(long operation, int trajectories) {
+    return FitValueRequest.newBuilder()
+        .setSessionId(id)
+        .setOperation(operation)
+        .addAllTargets(targets(trajectories))
+        .setSteps(3)
+        .setBatch(4)
+        .setLearningRate(1e-3)
+        .setMaxGradientNorm(1)
+        .setSeed(11);
+  }
+
+  FitValueResponse fit(FitValueRequest.Builder request) {
+    return client.fitValue(request.build(), PATIENCE);
+  }
+
+  ImprovePolicyRequest.Builder improving(long operation, int trajectories) {
+    return ImprovePolicyRequest.newBuilder()
+        .setSessionId(id)
+        .setOperation(operation)
+        .addAllTrajectoryIds(ids(trajectories))
+        .setSteps(2)
+        .setBatch(4)
+        .setLearningRate(1e-3)
+        .setMaxGradientNorm(1)
+        .setSeed(12)
+        .setKlWeight(0.01)
+        .setValue(ValueObjective.getDefaultInstance());
+  }
+
+  ImprovePolicyResponse improve(ImprovePolicyRequest.Builder request) {
+    return client.improvePolicy(request.build(), PATIENCE);
+  }
+
+  ReleaseRequest.Builder releasing(long operation, int trajectories) {
+    return ReleaseRequest.newBuilder()
+        .setSessionId(id)
+        .setOperation(operation)
+        .addAllTrajectoryIds(ids(trajectories));
+  }
+
+  ExportResponse export(Path folder) {
+    return client.export(
+        ExportRequest.newBuilder().setSessionId(id).setPath(folder.toString()).build(), PATIENCE);
+  }
+
+  void save(Path folder) {
+    client.save(
+        SaveRequest.newBuilder().setSessionId(id).setPath(folder.toString()).build(), PATIENCE);
+  }
+
+  /** SHA-256 of the pixels. */
+  static String digest(List<ImageChunk> chunks) {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      chunks.forEach(chunk -> digest.update(chunk.getData().asReadOnlyByteBuffer()));
+      return HexFormat.of().formatHex(digest.digest());
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e);
     }
+  }
 
-    static TestSession open(WorkerClient client) {
-        OpenRequest request = openRequest(TinyModel.folder());
-        client.open(request, PATIENCE);
-        return new TestSession(client, request.getSessionId());
-    }
+  private static List<Target> targets(int trajectories) {
+    return IntStream.range(0, trajectories)
+        .mapToObj(i -> Target.newBuilder().setTrajectoryId("t" + i).setValue(i - 1.5).build())
+        .toList();
+  }
 
-    /** A session that has been opened or restored already. */
-    static TestSession of(WorkerClient client, String id) {
-        return new TestSession(client, id);
-    }
+  private static List<String> ids(int trajectories) {
+    return IntStream.range(0, trajectories).mapToObj(i -> "t" + i).toList();
+  }
 
-    static OpenRequest openRequest(Path checkpoint) {
-        return OpenRequest.newBuilder()
-                .setSessionId("test-" + UUID.randomUUID())
-                .setModel(ModelConfig.newBuilder()
-                        .setCheckpoint(checkpoint.toString())
-                        .setDtype(DType.FLOAT32)
-                        .setDevice("cpu")
-                        .setAdapter(AdapterConfig.newBuilder()
-                                .setRank(2)
-                                .setAlpha(4)
-                                .addAllTargets(List.of("to_q", "to_k", "to_v", "to_out.0"))))
-                .setSampler(SamplerConfig.newBuilder()
-                        .setKind(SamplerConfig.Kind.DDIM)
-                        .setSteps(STEPS)
-                        .setGuidance(2)
-                        .setEta(1))
-                .setValue(ValueConfig.newBuilder().setKind(ValueConfig.Kind.CONV).setWidth(8))
-                .setSeed(7)
-                .build();
-    }
-
-    SessionDescription describe() {
-        return client.describe(DescribeRequest.getDefaultInstance(), PATIENCE).getSessionsList().stream()
-                .filter(session -> session.getSessionId().equals(id))
-                .findFirst()
-                .orElseThrow();
-    }
-
-    /** Trajectories t0, t1, …, with seeds 100, 101, …, that are kept. */
-    SampleRequest.Builder sampling(long operation, int trajectories) {
-        return SampleRequest.newBuilder()
-                .setSessionId(id)
-                .setOperation(operation)
-                .setRetain(true)
-                .setBatch(2)
-                .addAllTrajectories(IntStream.range(0, trajectories)
-                        .mapToObj(i -> TrajectorySpec.newBuilder()
-                                .setId("t" + i)
-                                .setPrompt(i % 2 == 0 ? "a cat" : "a red house")
-                                .setSeed(100 + i)
-                                .build())
-                        .toList());
-    }
-
-    /** Images that are not kept: changes nothing. */
-    SampleRequest.Builder looking(int images) {
-        return sampling(0, images).setRetain(false);
-    }
-
-    List<ImageChunk> sample(SampleRequest.Builder request) {
-        var chunks = new ArrayList<ImageChunk>();
-        client.sample(request.build(), chunks::add, PATIENCE);
-        return chunks;
-    }
-
-    EvaluateRequest.Builder evaluating(int trajectories) {
-        return EvaluateRequest.newBuilder().setSessionId(id).addAllTargets(targets(trajectories)).setBatch(8);
-    }
-
-    EvaluateResponse evaluate(EvaluateRequest.Builder request) {
-        return client.evaluate(request.build(), PATIENCE);
-    }
-
-    FitValueRequest.Builder fitting(long operation, int trajectories) {
-        return FitValueRequest.newBuilder()
-                .setSessionId(id)
-                .setOperation(operation)
-                .addAllTargets(targets(trajectories))
-                .setSteps(3)
-                .setBatch(4)
-                .setLearningRate(1e-3)
-                .setMaxGradientNorm(1)
-                .setSeed(11);
-    }
-
-    FitValueResponse fit(FitValueRequest.Builder request) {
-        return client.fitValue(request.build(), PATIENCE);
-    }
-
-    ImprovePolicyRequest.Builder improving(long operation, int trajectories) {
-        return ImprovePolicyRequest.newBuilder()
-                .setSessionId(id)
-                .setOperation(operation)
-                .addAllTrajectoryIds(ids(trajectories))
-                .setSteps(2)
-                .setBatch(4)
-                .setLearningRate(1e-3)
-                .setMaxGradientNorm(1)
-                .setSeed(12)
-                .setKlWeight(0.01)
-                .setValue(ValueObjective.getDefaultInstance());
-    }
-
-    ImprovePolicyResponse improve(ImprovePolicyRequest.Builder request) {
-        return client.improvePolicy(request.build(), PATIENCE);
-    }
-
-    ReleaseRequest.Builder releasing(long operation, int trajectories) {
-        return ReleaseRequest.newBuilder().setSessionId(id).setOperation(operation).addAllTrajectoryIds(ids(trajectories));
-    }
-
-    ExportResponse export(Path folder) {
-        return client.export(
-                ExportRequest.newBuilder().setSessionId(id).setPath(folder.toString()).build(), PATIENCE);
-    }
-
-    void save(Path folder) {
-        client.save(SaveRequest.newBuilder().setSessionId(id).setPath(folder.toString()).build(), PATIENCE);
-    }
-
-    /** SHA-256 of the pixels. */
-    static String digest(List<ImageChunk> chunks) {
-        try {
-            MessageDigest digest = MessageDigest.getInstance("SHA-256");
-            chunks.forEach(chunk -> digest.update(chunk.getData().asReadOnlyByteBuffer()));
-            return HexFormat.of().formatHex(digest.digest());
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e);
-        }
-    }
-
-    private static List<Target> targets(int trajectories) {
-        return IntStream.range(0, trajectories)
-                .mapToObj(i -> Target.newBuilder().setTrajectoryId("t" + i).setValue(i - 1.5).build())
-                .toList();
-    }
-
-    private static List<String> ids(int trajectories) {
-        return IntStream.range(0, trajectories).mapToObj(i -> "t" + i).toList();
-    }
-
-    @Override
-    public void close() {
-        client.close(CloseRequest.newBuilder().setSessionId(id).build(), PATIENCE);
-    }
+  @Override
+  public void close() {
+    client.close(CloseRequest.newBuilder().setSessionId(id).build(), PATIENCE);
+  }
 }

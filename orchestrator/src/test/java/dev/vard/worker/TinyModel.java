@@ -6,34 +6,46 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** A real Stable Diffusion pipeline with random weights: 32x32 images, 4x8x8 latents. Made once for all tests. */
+/**
+ * A real Stable Diffusion pipeline with random weights: 32x32 images, 4x8x8 latents. Made once for
+ * all tests.
+ */
 final class TinyModel {
-    private static final Path FOLDER = make();
+  private static final Path FOLDER = make();
 
-    private TinyModel() {}
+  private TinyModel() {}
 
-    static Path folder() {
-        return FOLDER;
+  static Path folder() {
+    return FOLDER;
+  }
+
+  private static Path make() {
+    try {
+      Path folder = Files.createTempDirectory("vard-tiny-sd");
+      WorkerEnvironment environment = WorkerEnvironment.find();
+      var builder =
+          new ProcessBuilder(
+                  environment.python().toString(),
+                  "-m",
+                  "vard_worker.testing",
+                  "tiny-sd",
+                  folder.toString())
+              .inheritIO();
+      builder
+          .environment()
+          .merge(
+              "PYTHONPATH",
+              environment.sources().toString(),
+              (old, own) -> own + File.pathSeparator + old);
+      int exit = builder.start().waitFor();
+      if (exit != 0) {
+        throw new IllegalStateException("vard_worker.testing ended with exit code " + exit);
+      }
+      return folder;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
     }
-
-    private static Path make() {
-        try {
-            Path folder = Files.createTempDirectory("vard-tiny-sd");
-            WorkerEnvironment environment = WorkerEnvironment.find();
-            var builder = new ProcessBuilder(
-                            environment.python().toString(), "-m", "vard_worker.testing", "tiny-sd", folder.toString())
-                    .inheritIO();
-            builder.environment()
-                    .merge("PYTHONPATH", environment.sources().toString(), (old, own) -> own + File.pathSeparator + old);
-            int exit = builder.start().waitFor();
-            if (exit != 0) {
-                throw new IllegalStateException("vard_worker.testing ended with exit code " + exit);
-            }
-            return folder;
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        } catch (InterruptedException e) {
-            throw new IllegalStateException(e);
-        }
-    }
+  }
 }

@@ -12,49 +12,51 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class WorkerEnvironmentTest {
-    @TempDir
-    private Path home;
+  @TempDir private Path home;
 
-    @BeforeEach
-    void makeHome() throws IOException {
-        Files.createDirectories(home.resolve("python-worker/src/vard_worker"));
-        Files.createDirectories(home.resolve("python-worker/.venv/bin"));
-        Files.createFile(home.resolve("python-worker/.venv/bin/python")).toFile().setExecutable(true);
-    }
+  @BeforeEach
+  void makeHome() throws IOException {
+    Files.createDirectories(home.resolve("python-worker/src/vard_worker"));
+    Files.createDirectories(home.resolve("python-worker/.venv/bin"));
+    Files.createFile(home.resolve("python-worker/.venv/bin/python")).toFile().setExecutable(true);
+  }
 
-    @Test
-    void shouldTakeHomeFromItsVariable() {
-        WorkerEnvironment found = WorkerEnvironment.find(Map.of("VARD_HOME", home.toString()), Path.of("/"));
+  @Test
+  void shouldTakeHomeFromItsVariable() {
+    WorkerEnvironment found =
+        WorkerEnvironment.find(Map.of("VARD_HOME", home.toString()), Path.of("/"));
 
-        assertThat(found).isEqualTo(new WorkerEnvironment(home, home.resolve("python-worker/.venv/bin/python")));
-    }
+    assertThat(found)
+        .isEqualTo(new WorkerEnvironment(home, home.resolve("python-worker/.venv/bin/python")));
+  }
 
-    @Test
-    void shouldFindHomeAboveTheWorkingDirectory() throws IOException {
-        Path inside = Files.createDirectories(home.resolve("examples/java"));
+  @Test
+  void shouldFindHomeAboveTheWorkingDirectory() throws IOException {
+    Path inside = Files.createDirectories(home.resolve("examples/java"));
 
-        assertThat(WorkerEnvironment.find(Map.of(), inside).home()).isEqualTo(home);
-    }
+    assertThat(WorkerEnvironment.find(Map.of(), inside).home()).isEqualTo(home);
+  }
 
-    @Test
-    void shouldPreferTheGivenPython() throws IOException {
-        Path python = Files.createFile(home.resolve("python"));
-        assertThat(python.toFile().setExecutable(true)).isTrue();
+  @Test
+  void shouldPreferTheGivenPython() throws IOException {
+    Path python = Files.createFile(home.resolve("python"));
+    assertThat(python.toFile().setExecutable(true)).isTrue();
 
-        var variables = Map.of("VARD_HOME", home.toString(), "VARD_PYTHON", python.toString());
+    var variables = Map.of("VARD_HOME", home.toString(), "VARD_PYTHON", python.toString());
 
-        assertThat(WorkerEnvironment.find(variables, Path.of("/")).python()).isEqualTo(python);
-    }
+    assertThat(WorkerEnvironment.find(variables, Path.of("/")).python()).isEqualTo(python);
+  }
 
-    @Test
-    void shouldNameTheCureWhereSomethingIsMissing(@TempDir Path elsewhere) throws IOException {
-        assertThatThrownBy(() -> WorkerEnvironment.find(Map.of("VARD_HOME", elsewhere.toString()), home))
-                .isInstanceOf(WorkerException.class)
-                .hasMessageContaining("VARD_HOME");
+  @Test
+  void shouldNameTheCureWhereSomethingIsMissing(@TempDir Path elsewhere) throws IOException {
+    assertThatThrownBy(
+            () -> WorkerEnvironment.find(Map.of("VARD_HOME", elsewhere.toString()), home))
+        .isInstanceOf(WorkerException.class)
+        .hasMessageContaining("VARD_HOME");
 
-        Files.delete(home.resolve("python-worker/.venv/bin/python"));
-        assertThatThrownBy(() -> WorkerEnvironment.find(Map.of(), home))
-                .isInstanceOf(WorkerException.class)
-                .hasMessageContaining("setup");
-    }
+    Files.delete(home.resolve("python-worker/.venv/bin/python"));
+    assertThatThrownBy(() -> WorkerEnvironment.find(Map.of(), home))
+        .isInstanceOf(WorkerException.class)
+        .hasMessageContaining("setup");
+  }
 }
