@@ -17,6 +17,7 @@ from pathlib import Path
 
 import diffusers
 import torch
+import transformers
 from google.protobuf.message import DecodeError, Message
 
 from vard.v1 import worker_pb2 as pb
@@ -48,6 +49,9 @@ class WorkerHandler:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.benchmark = False
+        # A worker has no terminal: bars that others draw would only fill its log.
+        diffusers.utils.logging.disable_progress_bar()
+        transformers.utils.logging.disable_progress_bar()
         self.sessions: dict[str, Session] = {}
 
     def call(self, method: str, request: bytes, cancelled: Cancellation) -> Iterator[Message]:
@@ -332,6 +336,9 @@ def folder(field: str, path: str) -> Path:
 
 
 def digest(request: Message) -> bytes:
+    """Of what the request asks; a restored session may go by another id."""
+    request = type(request).FromString(request.SerializeToString())
+    request.ClearField("session_id")
     return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 

@@ -86,18 +86,18 @@ class DiffusionModel(ABC):
         return torch.autocast(self.device.type, dtype=self.dtype)
 
     def predict(self, x_BCHW: Tensor, t: Tensor, condition: Condition | None) -> Tensor:
-        """The network's output at timestep ``t`` (a scalar, or (B,)), after guidance; float32, (B, C, H, W)."""
+        """The network's output at timestep ``t`` (a scalar, or (B,)), after guidance; of x's shape (B, C, H, W) and dtype."""
         with self.autocast():
             if condition is None:
-                return self.unet(x_BCHW, t, return_dict=False)[0].float()
+                return self.unet(x_BCHW, t, return_dict=False)[0].to(x_BCHW.dtype)
             if condition.empty_BLD is None:
-                return self.unet(x_BCHW, t, encoder_hidden_states=condition.prompts_BLD, return_dict=False)[0].float()
+                return self.unet(x_BCHW, t, encoder_hidden_states=condition.prompts_BLD, return_dict=False)[0].to(x_BCHW.dtype)
             output = self.unet(
                 torch.cat([x_BCHW, x_BCHW]),
                 t if t.ndim == 0 else torch.cat([t, t]),
                 encoder_hidden_states=torch.cat([condition.empty_BLD, condition.prompts_BLD]),
                 return_dict=False,
-            )[0].float()
+            )[0].to(x_BCHW.dtype)
         without, with_prompt = output.chunk(2)
         return without + self.guidance * (with_prompt - without)
 
@@ -173,7 +173,9 @@ class DiffusionModel(ABC):
         StableDiffusionPipeline.save_lora_weights(
             folder, unet_lora_layers=get_peft_model_state_dict(self.unet), unet_lora_adapter_metadata=metadata
         )
-        return folder / "pytorch_lora_weights.safetensors"
+        file = folder / "pytorch_lora_weights.safetensors"
+        sort_header(file)
+        return file
 
 
 class TextToImageModel(DiffusionModel):
@@ -219,6 +221,21 @@ class UnconditionalModel(DiffusionModel):
     def decode(self, x_BCHW: Tensor) -> np.ndarray:
         images = (x_BCHW.float() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
         return np.repeat(to_uint8(images), 3 // images.shape[-1], axis=-1)
+
+
+def sort_header(file: Path) -> None:
+    """Puts a safetensors file's header in order. The library writes its metadata in one that differs from call to call,
+    and equal weights are to make equal files.
+
+    The format: an unsigned 64-bit little-endian length, that many bytes of JSON (padded by spaces), the tensors' bytes.
+    """
+    data = file.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    file.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
 
 
 def to_uint8(images_BHWC: np.ndarray) -> np.ndarray:

@@ -232,6 +232,20 @@ class Session:
     def _improve_once(
         self, request: pb.ImprovePolicyRequest, held: list[Trajectory], pairs: list[tuple[int, int]], generator: torch.Generator
     ) -> pb.PolicyStep:
+        terms = self.policy_loss(request, held, pairs, generator)
+        norm = self._descend(self.policy_optimizer, terms.loss, request.learning_rate, request.max_gradient_norm)
+        return pb.PolicyStep(
+            loss=terms.loss.item(),
+            objective=terms.objective.item(),
+            kl_per_trajectory=self.model.transitions.steps * terms.kl_B.mean().item(),
+            gradient_norm=norm,
+            clipped=terms.clipped.item(),
+        )
+
+    def policy_loss(
+        self, request: pb.ImprovePolicyRequest, held: list[Trajectory], pairs: list[tuple[int, int]], generator: torch.Generator
+    ) -> policy.Terms:
+        """The request's loss over (trajectory, step) pairs; differentiable in the adapter. Noise comes from ``generator``."""
         model, chain = self.model, self.model.transitions
         x = torch.stack([held[i].states[k] for i, k in pairs])
         step_B = torch.tensor([k for _, k in pairs], device=model.device)
@@ -242,29 +256,18 @@ class Session:
             reference = chain.mean(model.predict(x, t_B, condition), x, step_B)
         mean = chain.mean(model.predict(x, t_B, condition), x, step_B)
         kl_B = kl(mean, reference, sigma_B)
-        clipped = torch.zeros(())
         if request.WhichOneof("objective") == "value":
             noise = torch.randn(x.shape, generator=generator).to(model.device)
             x_prev = mean + sigma_B.view(-1, 1, 1, 1) * noise
             prompts = None if condition is None else condition.prompts_BLD
             value_B = self.value(x_prev, chain.state_timesteps[step_B + 1], prompts)
-            loss, objective = policy.value_loss(value_B, kl_B, request.kl_weight)
-        else:
-            x_prev = torch.stack([held[i].states[k + 1] for i, k in pairs])
-            old_B = torch.stack([held[i].log_probs[k] for i, k in pairs])
-            advantages = request.clipped_ratio.advantages
-            advantage_B = torch.tensor([advantages[i] for i, _ in pairs], device=model.device)
-            loss, objective, clipped = policy.clipped_ratio_loss(
-                log_prob(x_prev, mean, sigma_B), old_B, advantage_B, request.clipped_ratio.clip, kl_B, request.kl_weight
-            )
-        norm = self._descend(self.policy_optimizer, loss, request.learning_rate, request.max_gradient_norm)
-        return pb.PolicyStep(
-            loss=loss.item(),
-            objective=objective.item(),
-            kl_per_trajectory=chain.steps * kl_B.mean().item(),
-            gradient_norm=norm,
-            clipped=clipped.item(),
-        )
+            return policy.value_loss(value_B, kl_B, request.kl_weight)
+        x_prev = torch.stack([held[i].states[k + 1] for i, k in pairs])
+        old_B = torch.stack([held[i].log_probs[k] for i, k in pairs])
+        advantages = request.clipped_ratio.advantages
+        advantage_B = torch.tensor([advantages[i] for i, _ in pairs], device=model.device)
+        new_B = log_prob(x_prev, mean, sigma_B)
+        return policy.clipped_ratio_loss(new_B, old_B, advantage_B, request.clipped_ratio.clip, kl_B, request.kl_weight)
 
     # ------------------------------------------------------------------------------------------------ shared
 

@@ -28,9 +28,10 @@ class Modulation(nn.Module):
         self.condition = nn.Linear(condition_width, width) if condition_width else None
 
     def forward(self, t_B: Tensor, condition_BLD: Tensor | None) -> Tensor:
-        embedding_BW = self.time(get_timestep_embedding(t_B, self.width))
+        weights = self.time[0].weight
+        embedding_BW = self.time(get_timestep_embedding(t_B, self.width).to(weights.dtype))
         if self.condition is not None:
-            embedding_BW = embedding_BW + self.condition(condition_BLD.float().mean(1))
+            embedding_BW = embedding_BW + self.condition(condition_BLD.to(weights.dtype).mean(1))
         return F.silu(embedding_BW)
 
 
@@ -71,7 +72,7 @@ class ConvValue(nn.Module):
     def forward(self, x_BCHW: Tensor, t_B: Tensor, condition_BLD: Tensor | None) -> Tensor:
         """Shape (B,)."""
         modulation_BW = self.modulation(t_B, condition_BLD)
-        h = self.stem(x_BCHW.float())
+        h = self.stem(x_BCHW)
         for down, block in zip(self.downs, self.blocks, strict=True):
             h = block(down(h), modulation_BW)
         return self.head(h, modulation_BW)
@@ -118,5 +119,5 @@ class EncoderValue(nn.Module):
         """Shape (B,)."""
         modulation_BW = self.modulation(t_B, condition_BLD)
         # The encoder knows no timestep before 0: x_0 is, to it, a state with next to no noise.
-        features = self.encode(x_BCHW, t_B.clamp(min=0), condition_BLD).float()
+        features = self.encode(x_BCHW, t_B.clamp(min=0), condition_BLD).to(self.project.weight.dtype)
         return self.head(self.block(self.project(features), modulation_BW), modulation_BW)

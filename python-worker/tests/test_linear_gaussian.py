@@ -1,0 +1,172 @@
+"""VARD on a problem whose optimum is known in closed form.
+
+The data are Gaussian, N(m, s² I), so the ideal denoiser is affine and so is the chain: x_{k+1} = α_k x_k + β_k + σ_k ε.
+The reward is linear, r = w·x_0. Shifting step k's mean by δ_k moves E[x_0] by G_k δ_k, with the gain G_k = Π_{j>k} α_j,
+whatever the other shifts are: V's gradient at state k+1 is G_k w. Each step minimises -G_k w·δ_k + η |δ_k|² / (2σ_k²), so
+
+    δ_k* = σ_k² G_k w / η,   E[x_0] shifts by Σ_k G_k² σ_k² w / η,   KL* = Σ_k σ_k² G_k² |w|² / (2η²).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+import torch
+from diffusers import DDIMScheduler
+from torch import Tensor, nn
+
+from vard.v1 import worker_pb2 as pb
+from vard_worker.model import DiffusionModel
+from vard_worker.session import Session
+
+STEPS, MEAN, DEVIATION = 8, 0.5, 0.8
+REWARD = torch.tensor([0.6, -0.3, 0.0, 0.9])
+N = 128
+
+
+class ShiftedDenoiser(nn.Module):
+    """The ideal noise prediction for N(m, s² I), and a learnt shift of each step's mean, in units of σ_t: the adapter."""
+
+    def __init__(self, scheduler: DDIMScheduler) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(sample_size=2, in_channels=1)
+        self.device = torch.device("cpu")
+        self.timesteps = scheduler.timesteps
+        self.alpha_bar = scheduler.alphas_cumprod
+        self.lora_shift = nn.Parameter(torch.zeros(STEPS, 1, 2, 2))
+        self.output_per_sigma = torch.zeros(STEPS)
+        self.adapted = True
+
+    def forward(self, x: Tensor, t: Tensor, return_dict: bool) -> tuple[Tensor]:
+        step = (self.timesteps[None] == t.reshape(-1, 1)).int().argmax(1)
+        a = self.alpha_bar[t].reshape(-1, 1, 1, 1)
+        clean = MEAN + DEVIATION**2 * a.sqrt() / (a * DEVIATION**2 + 1 - a) * (x - a.sqrt() * MEAN)
+        noise = (x - a.sqrt() * clean) / (1 - a).sqrt()
+        if self.adapted:
+            noise = noise + self.lora_shift[step] * self.output_per_sigma[step].view(-1, 1, 1, 1)
+        return (noise,)
+
+
+class LinearGaussianModel(DiffusionModel):
+    condition_width = None
+    image_shape = (2, 2, 3)
+
+    def encode(self, prompts: list[str]) -> None:
+        return None
+
+    def decode(self, x_BCHW: Tensor):
+        return x_BCHW.numpy().repeat(3, axis=1).transpose(0, 2, 3, 1).copy()
+
+    @contextmanager
+    def reference(self) -> Iterator[None]:
+        self.unet.adapted = False
+        yield
+        self.unet.adapted = True
+
+
+class LinearValue(nn.Module):
+    """V(x, t) = w_t·x + b_t, which holds the true value function."""
+
+    def __init__(self, state_timesteps: Tensor) -> None:
+        super().__init__()
+        self.timesteps = state_timesteps
+        self.weight = nn.Parameter(torch.zeros(STEPS + 1, 4))
+        self.bias = nn.Parameter(torch.zeros(STEPS + 1))
+
+    def forward(self, x: Tensor, t_B: Tensor, condition: None) -> Tensor:
+        state = (self.timesteps[None] == t_B[:, None]).int().argmax(1)
+        return (self.weight[state] * x.flatten(1)).sum(1) + self.bias[state]
+
+
+def toy() -> Session:
+    scheduler = DDIMScheduler(clip_sample=False, set_alpha_to_one=False)
+    scheduler.set_timesteps(STEPS)
+    model = LinearGaussianModel(SimpleNamespace(unet=ShiftedDenoiser(scheduler), scheduler=scheduler), 1.0, torch.float32, eta=1.0)
+    chain, steps = model.transitions, torch.arange(STEPS)
+    unit = torch.ones(STEPS, 1, 1, 1)
+    mean_per_output = (chain.mean(unit, 0 * unit, steps) - chain.mean(0 * unit, 0 * unit, steps)).flatten()
+    # This chain's last step has neither noise nor influence: it stays as it is.
+    model.unet.output_per_sigma = torch.where(chain.sigma > 0, chain.sigma / mean_per_output, 0.0)
+    value = LinearValue(chain.state_timesteps)
+    return Session(
+        request=pb.OpenRequest(session_id="toy"),
+        model=model,
+        value=value,
+        policy_optimizer=torch.optim.AdamW([model.unet.lora_shift], weight_decay=0.0),
+        value_optimizer=torch.optim.AdamW(value.parameters(), weight_decay=0.0),
+    )
+
+
+def optimum(session: Session, eta: float) -> tuple[Tensor, float]:
+    """E[x_0]'s shift, shape (4,), and the trajectory's KL in nats."""
+    chain, alphas = session.model.transitions, step_gains(session)
+    gains = [torch.tensor(alphas[k + 1 :]).prod().item() for k in range(STEPS)]
+    spread = sum(gain**2 * sigma.item() ** 2 for gain, sigma in zip(gains, chain.sigma, strict=True))
+    return spread * REWARD / eta, spread * REWARD.square().sum().item() / (2 * eta**2)
+
+
+def step_gains(session: Session) -> list[float]:
+    """α_k of each step."""
+    chain, one = session.model.transitions, torch.ones(1, 1, 2, 2)
+    alphas = []
+    with session.model.reference():
+        for k, t in enumerate(chain.timesteps):
+            at_one, at_zero = (chain.mean(session.model.predict(x, t, None), x, torch.tensor([k])) for x in (one, 0 * one))
+            alphas.append((at_one - at_zero).flatten()[0].item())
+    return alphas
+
+
+def train(session: Session, eta: float, iterations: int = 25) -> tuple[Tensor, float]:
+    """Runs VARD. Returns the shift of E[x_0] that the learnt policy makes, and its measured KL per trajectory."""
+    never = lambda: False  # noqa: E731
+    prior = finished(session, 10_000)
+    for iteration in range(iterations):
+        rate = 0.5 ** (iteration // 5)
+        ids = [f"{iteration}-{i}" for i in range(N)]
+        list(session.sample(request(ids, 1_000 * iteration, retain=True), never))
+        targets = [pb.Target(trajectory_id=name, value=float(REWARD @ held.states[-1].flatten())) for name, held in session.trajectories.items()]
+        session.fit_value(pb.FitValueRequest(targets=targets, steps=60, batch=N, learning_rate=0.1 * rate, seed=iteration), never)
+        session.improve_policy(
+            pb.ImprovePolicyRequest(
+                trajectory_ids=ids, steps=20, batch=N, learning_rate=0.1 * rate, seed=iteration, kl_weight=eta, value=pb.ValueObjective()
+            ),
+            never,
+        )
+        session.release([name for name in session.trajectories if int(name.split("-")[0]) <= iteration - 8])
+    # The same seeds as the prior's: the noise cancels, and the difference is the shift itself.
+    chunks = list(session.sample(request([f"e{i}" for i in range(64)], 0, measure_kl=True), never))
+    return (finished(session, 10_000) - prior).mean(0), sum(kl for chunk in chunks for kl in chunk.kl) / 64
+
+
+def request(ids: list[str], first_seed: int, **flags: bool) -> pb.SampleRequest:
+    specs = [pb.TrajectorySpec(id=name, seed=first_seed + i) for i, name in enumerate(ids)]
+    return pb.SampleRequest(trajectories=specs, batch=N, **flags)
+
+
+def finished(session: Session, first_seed: int) -> Tensor:
+    """x_0 of 64 trajectories, (64, 4)."""
+    _, x = session._denoise(request([str(i) for i in range(64)], first_seed).trajectories, pb.SampleRequest(), lambda: False)
+    return x.flatten(1)
+
+
+@pytest.mark.parametrize("eta", [0.5, 1.0, 4.0])
+def test_vard_reaches_the_closed_form_optimum(eta: float) -> None:
+    session = toy()
+    expected_shift, expected_kl = optimum(session, eta)
+    shift, kl = train(session, eta)
+    assert (shift - expected_shift).norm() < 0.1 * expected_shift.norm()
+    assert kl == pytest.approx(expected_kl, rel=0.2)
+
+
+def test_the_chain_has_the_spread_that_its_recursion_says() -> None:
+    """Var[x_{k+1}] = α_k² Var[x_k] + σ_k²: what the closed form rests on."""
+    session = toy()
+    alphas, chain = step_gains(session), session.model.transitions
+    variance = 1.0
+    for alpha, sigma in zip(alphas, chain.sigma.tolist(), strict=True):
+        variance = alpha**2 * variance + sigma**2
+    x = torch.cat([finished(session, 64 * i) for i in range(16)])
+    assert x.std().item() == pytest.approx(variance**0.5, rel=0.05)
