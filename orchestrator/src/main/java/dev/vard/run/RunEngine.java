@@ -90,7 +90,7 @@ final class RunEngine {
     } catch (RewardException e) {
       throw ended(RunException.of(doing(), e));
     } catch (InterruptedException | CancellationException e) {
-      throw ended(new RunException(RunException.CANCELLED, doing() + ": told to stop", e));
+      throw ended(RunException.cancelled(doing(), e));
     } catch (RunException e) {
       throw ended(e);
     } finally {

@@ -26,6 +26,9 @@ public final class RunException extends RuntimeException {
    * @param when as "while fitting the value in iteration 3"
    */
   static RunException of(String when, WorkerException e) {
+    if (e.kind() == WorkerException.Kind.CANCELLED) {
+      return cancelled(when, e);
+    }
     String code =
         switch (e.kind()) {
           case REFUSED -> e.code() == ErrorCode.ERROR_CODE_UNSPECIFIED ? "REFUSED" : e.code().name();
@@ -40,6 +43,10 @@ public final class RunException extends RuntimeException {
 
   static RunException of(String when, RewardException e) {
     return new RunException("REWARD_FAILED", when + ": " + e.getMessage(), e);
+  }
+
+  static RunException cancelled(String when, Throwable cause) {
+    return new RunException(CANCELLED, "told to stop " + when, cause);
   }
 
   static RunException storage(String message, Throwable cause) {

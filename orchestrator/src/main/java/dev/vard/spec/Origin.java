@@ -4,7 +4,7 @@ package dev.vard.spec;
  * Where a value was given.
  *
  * @param source the file as it was named, or the {@code --set} option
- * @param line from 1; 0 for none
+ * @param line from 1; 0 for none, as on a command line
  */
 public record Origin(String source, int line) {
 

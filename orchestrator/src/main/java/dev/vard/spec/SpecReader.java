@@ -121,16 +121,22 @@ public final class SpecReader {
       String checkpoint = checkpoint();
       check(prompts);
       if (!problems.isEmpty()) {
+        // As they stand in the file, then as they stand on the command line.
+        List<String> sources = overrides.stream().map(Reading::sourceOf).toList();
         problems.sort(
-            Comparator.comparing((SpecProblem p) -> !p.origin().source().equals(source.source()))
-                .thenComparing(p -> p.origin().line()));
+            Comparator.comparing((SpecProblem problem) -> sources.indexOf(problem.origin().source()))
+                .thenComparing(problem -> problem.origin().line()));
         throw new SpecException(problems);
       }
       return spec(prompts, checkpoint);
     }
 
+    private static String sourceOf(String override) {
+      return "--set " + override;
+    }
+
     private Tree.Mapping override(Tree.Mapping root, String override) {
-      Origin origin = new Origin("--set " + override, 0);
+      Origin origin = new Origin(sourceOf(override), 0);
       int sign = override.indexOf('=');
       if (sign < 1 || !KEY_PATH.matcher(override.substring(0, sign)).matches()) {
         add(Code.BAD_YAML, origin, "", "this sets nothing; give key=value, as sampler.steps=20");

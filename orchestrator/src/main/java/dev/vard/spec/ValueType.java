@@ -8,7 +8,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 
 /**
  * What a key takes.
@@ -189,9 +188,11 @@ sealed interface ValueType<T> {
 
     @Override
     public String describe() {
-      return Arrays.stream(type.getEnumConstants())
-          .map(Choice::name)
-          .collect(Collectors.joining(" or "));
+      List<String> names = Arrays.stream(type.getEnumConstants()).map(Choice::name).toList();
+      String last = names.getLast();
+      return names.size() == 1
+          ? last
+          : String.join(", ", names.subList(0, names.size() - 1)) + " or " + last;
     }
 
     @Override
