@@ -1,5 +1,7 @@
 package dev.vard.run;
 
+import dev.vard.report.HtmlReport;
+import dev.vard.report.ReportException;
 import dev.vard.reward.Reward;
 import dev.vard.reward.RewardScorer;
 import dev.vard.spec.RunSpec;
@@ -9,6 +11,8 @@ import dev.vard.worker.WorkerLocation;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Fine-tunes a model: the front door for Java programs, and for the command line.
@@ -26,6 +30,8 @@ import java.util.List;
  * that is {@link RunException#cancelled()}.
  */
 public final class FineTuning {
+  private static final Logger LOG = LoggerFactory.getLogger(FineTuning.class);
+
   private final RunSpec spec;
   private final Reward reward;
 
@@ -73,6 +79,17 @@ public final class FineTuning {
     try (RewardScorer scorer =
         new RewardScorer(reward, Runtime.getRuntime().availableProcessors())) {
       return new RunEngine(spec, worker, scorer, folder, listener, Clock.systemUTC()).run();
+    } finally {
+      report(folder);
+    }
+  }
+
+  /** Also of a run that failed: what it came to is worth a look. */
+  private static void report(RunFolder folder) {
+    try {
+      new HtmlReport().write(folder.root());
+    } catch (ReportException e) {
+      LOG.warn("There is no report: {}", e.getMessage());
     }
   }
 }

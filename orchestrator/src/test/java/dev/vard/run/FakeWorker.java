@@ -1,0 +1,318 @@
+package dev.vard.run;
+
+import com.google.protobuf.ByteString;
+import dev.vard.proto.v1.CloseRequest;
+import dev.vard.proto.v1.CloseResponse;
+import dev.vard.proto.v1.DType;
+import dev.vard.proto.v1.ErrorCode;
+import dev.vard.proto.v1.EvaluateRequest;
+import dev.vard.proto.v1.EvaluateResponse;
+import dev.vard.proto.v1.ExportRequest;
+import dev.vard.proto.v1.ExportResponse;
+import dev.vard.proto.v1.FitValueRequest;
+import dev.vard.proto.v1.FitValueResponse;
+import dev.vard.proto.v1.ImageChunk;
+import dev.vard.proto.v1.ImprovePolicyRequest;
+import dev.vard.proto.v1.ImprovePolicyResponse;
+import dev.vard.proto.v1.OpenRequest;
+import dev.vard.proto.v1.OpenResponse;
+import dev.vard.proto.v1.PolicyStep;
+import dev.vard.proto.v1.ReleaseRequest;
+import dev.vard.proto.v1.ReleaseResponse;
+import dev.vard.proto.v1.SampleRequest;
+import dev.vard.proto.v1.SampleResponse;
+import dev.vard.proto.v1.SampleSummary;
+import dev.vard.proto.v1.SessionDescription;
+import dev.vard.proto.v1.Target;
+import dev.vard.proto.v1.TrajectorySpec;
+import dev.vard.proto.v1.ValueQuality;
+import dev.vard.proto.v1.WorkerError;
+import dev.vard.proto.v1.WorkerServiceGrpc;
+import dev.vard.worker.WorkerClient;
+import dev.vard.worker.WorkerClients;
+import dev.vard.worker.WorkerLocation;
+import io.grpc.Grpc;
+import io.grpc.InsecureServerCredentials;
+import io.grpc.Metadata;
+import io.grpc.Server;
+import io.grpc.Status;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.zip.CRC32;
+
+/**
+ * A worker without a model, behind a real gRPC server: keeps the contract's book-keeping, and refuses what a worker
+ * would refuse. An image is of one grey, that of its seed, lighter by ten for each time that the policy was improved.
+ */
+final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase implements AutoCloseable {
+  static final int SIDE = 4;
+  static final double KL_PER_IMPROVEMENT = 7;
+  private static final int IMAGES_PER_CHUNK = 3;
+
+  /** Every request, in order. */
+  final List<Object> requests = new ArrayList<>();
+
+  /** Counted down when a sampling begins that will not end by itself. */
+  final CountDownLatch stuck = new CountDownLatch(1);
+
+  /** Counted down when that sampling was cancelled. */
+  final CountDownLatch cancelled = new CountDownLatch(1);
+
+  final Set<String> held = new LinkedHashSet<>();
+  boolean open;
+  boolean conditional = true;
+
+  private final Map<Class<?>, WorkerError> refusals = new ConcurrentHashMap<>();
+  private final Server server;
+  private boolean neverEnds;
+  private long operation;
+  private int improvements;
+
+  FakeWorker() throws IOException {
+    server =
+        Grpc.newServerBuilderForPort(0, InsecureServerCredentials.create())
+            .addService(this)
+            .build()
+            .start();
+  }
+
+  WorkerClient connect() {
+    return WorkerClients.open(new WorkerLocation.Remote("127.0.0.1", server.getPort()));
+  }
+
+  /** Answers every request of this type with an error. */
+  void refuse(Class<?> request, ErrorCode code, String message) {
+    refusals.put(request, WorkerError.newBuilder().setCode(code).setMessage(message).build());
+  }
+
+  /** The next sampling for training sends one image, and then nothing. */
+  void stickInSampling() {
+    neverEnds = true;
+  }
+
+  synchronized <R> List<R> all(Class<R> type) {
+    return requests.stream().filter(type::isInstance).map(type::cast).toList();
+  }
+
+  @Override
+  public void close() {
+    server.shutdownNow();
+  }
+
+  @Override
+  public synchronized void open(OpenRequest request, StreamObserver<OpenResponse> answer) {
+    if (refused(request, answer)) {
+      return;
+    }
+    open = true;
+    SessionDescription session =
+        SessionDescription.newBuilder()
+            .setSessionId(request.getSessionId())
+            .setConditional(conditional)
+            .build();
+    reply(answer, OpenResponse.newBuilder().setSession(session).build());
+  }
+
+  @Override
+  public synchronized void sample(SampleRequest request, StreamObserver<SampleResponse> answer) {
+    if (refused(request, answer)
+        || request.getRetain() && outOfOrder(request.getOperation(), answer)) {
+      return;
+    }
+    if (request.getRetain()) {
+      if (neverEnds) {
+        ((ServerCallStreamObserver<SampleResponse>) answer)
+            .setOnCancelHandler(cancelled::countDown);
+        answer.onNext(chunk(request, 0, 1));
+        stuck.countDown();
+        return;
+      }
+      request.getTrajectoriesList().forEach(trajectory -> held.add(trajectory.getId()));
+      operation++;
+    }
+    int count = request.getTrajectoriesCount();
+    for (int first = 0; first < count; first += IMAGES_PER_CHUNK) {
+      answer.onNext(chunk(request, first, Math.min(IMAGES_PER_CHUNK, count - first)));
+    }
+    reply(
+        answer,
+        SampleResponse.newBuilder().setSummary(SampleSummary.newBuilder().setImages(count)).build());
+  }
+
+  private SampleResponse chunk(SampleRequest request, int first, int images) {
+    ByteString.Output pixels = ByteString.newOutput();
+    ImageChunk.Builder chunk = ImageChunk.newBuilder();
+    for (TrajectorySpec trajectory :
+        request.getTrajectoriesList().subList(first, first + images)) {
+      for (int i = 0; i < SIDE * SIDE * 3; i++) {
+        pixels.write(grey(trajectory.getSeed(), improvements));
+      }
+      if (request.getMeasureKl()) {
+        chunk.addKl(KL_PER_IMPROVEMENT * improvements);
+      }
+    }
+    CRC32 crc = new CRC32();
+    crc.update(pixels.toByteString().asReadOnlyByteBuffer());
+    chunk
+        .setFirst(first)
+        .addAllShape(List.of(images, SIDE, SIDE, 3))
+        .setDtype(DType.UINT8)
+        .setData(pixels.toByteString())
+        .setCrc32((int) crc.getValue());
+    return SampleResponse.newBuilder().setImages(chunk).build();
+  }
+
+  static int grey(long seed, int improvements) {
+    return (int) (seed % 50) + 10 * improvements;
+  }
+
+  @Override
+  public synchronized void evaluate(
+      EvaluateRequest request, StreamObserver<EvaluateResponse> answer) {
+    if (refused(request, answer)
+        || unknown(request.getTargetsList().stream().map(Target::getTrajectoryId).toList(), answer)) {
+      return;
+    }
+    reply(
+        answer,
+        EvaluateResponse.newBuilder()
+            .addByState(
+                ValueQuality.newBuilder()
+                    .setTimestep(751)
+                    .setMse(0.5)
+                    .setR2(Double.NaN)
+                    .setCorrelation(0.25))
+            .addByState(ValueQuality.newBuilder().setTimestep(-1).setMse(0.125).setR2(0.75))
+            .build());
+  }
+
+  @Override
+  public synchronized void fitValue(
+      FitValueRequest request, StreamObserver<FitValueResponse> answer) {
+    if (refused(request, answer)
+        || unknown(request.getTargetsList().stream().map(Target::getTrajectoryId).toList(), answer)
+        || outOfOrder(request.getOperation(), answer)) {
+      return;
+    }
+    operation++;
+    reply(answer, FitValueResponse.newBuilder().addAllLosses(List.of(8.0, 4.0, 2.0)).build());
+  }
+
+  @Override
+  public synchronized void improvePolicy(
+      ImprovePolicyRequest request, StreamObserver<ImprovePolicyResponse> answer) {
+    if (refused(request, answer)
+        || unknown(request.getTrajectoryIdsList(), answer)
+        || outOfOrder(request.getOperation(), answer)) {
+      return;
+    }
+    operation++;
+    improvements++;
+    reply(
+        answer,
+        ImprovePolicyResponse.newBuilder()
+            .addSteps(PolicyStep.newBuilder().setLoss(100).setKlPerTrajectory(1))
+            .addSteps(
+                PolicyStep.newBuilder()
+                    .setLoss(-0.5)
+                    .setObjective(-0.75)
+                    .setKlPerTrajectory(20)
+                    .setGradientNorm(3)
+                    .setClipped(0.1))
+            .build());
+  }
+
+  @Override
+  public synchronized void release(ReleaseRequest request, StreamObserver<ReleaseResponse> answer) {
+    if (refused(request, answer)
+        || unknown(request.getTrajectoryIdsList(), answer)
+        || outOfOrder(request.getOperation(), answer)) {
+      return;
+    }
+    operation++;
+    request.getTrajectoryIdsList().forEach(held::remove);
+    reply(answer, ReleaseResponse.newBuilder().setHeld(held.size()).build());
+  }
+
+  @Override
+  public synchronized void export(ExportRequest request, StreamObserver<ExportResponse> answer) {
+    if (refused(request, answer)) {
+      return;
+    }
+    try {
+      Path folder = Files.createDirectories(Path.of(request.getPath()));
+      Path file = folder.resolve("pytorch_lora_weights.safetensors");
+      Files.writeString(file, "improved " + improvements);
+      reply(answer, ExportResponse.newBuilder().setFile(file.toString()).build());
+    } catch (IOException e) {
+      answer.onError(Status.INTERNAL.withCause(e).asRuntimeException());
+    }
+  }
+
+  @Override
+  public synchronized void close(CloseRequest request, StreamObserver<CloseResponse> answer) {
+    if (refused(request, answer)) {
+      return;
+    }
+    open = false;
+    reply(answer, CloseResponse.getDefaultInstance());
+  }
+
+  private boolean refused(Object request, StreamObserver<?> answer) {
+    requests.add(request);
+    WorkerError error = refusals.get(request.getClass());
+    if (error != null) {
+      fail(answer, error);
+    }
+    return error != null;
+  }
+
+  private boolean outOfOrder(long number, StreamObserver<?> answer) {
+    boolean wrong = number != operation + 1;
+    if (wrong) {
+      fail(
+          answer,
+          WorkerError.newBuilder()
+              .setCode(ErrorCode.OUT_OF_ORDER)
+              .setMessage(number + " does not follow " + operation)
+              .build());
+    }
+    return wrong;
+  }
+
+  private boolean unknown(List<String> ids, StreamObserver<?> answer) {
+    boolean wrong = !held.containsAll(ids);
+    if (wrong) {
+      fail(
+          answer,
+          WorkerError.newBuilder()
+              .setCode(ErrorCode.UNKNOWN_TRAJECTORY)
+              .setMessage("not all of " + ids + " are in " + held)
+              .build());
+    }
+    return wrong;
+  }
+
+  private static <T> void reply(StreamObserver<T> answer, T response) {
+    answer.onNext(response);
+    answer.onCompleted();
+  }
+
+  private static void fail(StreamObserver<?> answer, WorkerError error) {
+    Metadata trailers = new Metadata();
+    trailers.put(
+        Metadata.Key.of("vard-error-bin", Metadata.BINARY_BYTE_MARSHALLER), error.toByteArray());
+    answer.onError(
+        Status.INVALID_ARGUMENT.withDescription(error.getMessage()).asRuntimeException(trailers));
+  }
+}
