@@ -1,0 +1,223 @@
+package dev.vard.cli;
+
+import dev.vard.run.Interval;
+import dev.vard.run.RunEvent;
+import dev.vard.run.RunEvent.Evaluated;
+import dev.vard.run.RunEvent.IterationFinished;
+import dev.vard.run.RunEvent.PhaseStarted;
+import dev.vard.run.RunEvent.Started;
+import dev.vard.run.RunListener;
+import java.io.PrintStream;
+import java.time.Duration;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import me.tongfei.progressbar.ConsoleProgressBarConsumer;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressState;
+import org.jline.nativ.CLibrary;
+
+/**
+ * Shows how far a run is: a bar on a terminal, elsewhere a line for each iteration and evaluation.
+ *
+ * <p>To be closed, so that what is printed next starts on a line of its own.
+ */
+final class ConsoleProgress implements RunListener, AutoCloseable {
+  private static final int STANDARD_ERROR = 2;
+  private static final int BAR = 24;
+
+  /**
+   * An iteration's share of the bar: sampling, value and policy each count as many units as there are samples. The
+   * three take about as long as each other, which is what makes the time left believable.
+   */
+  private static final int PHASES = 3;
+
+  private final PrintStream out;
+  private final boolean terminal;
+  private Optional<Started> run = Optional.empty();
+  private Optional<ProgressBar> bar = Optional.empty();
+  private OptionalDouble reward = OptionalDouble.empty();
+  private OptionalDouble kl = OptionalDouble.empty();
+  private int queries;
+  private int iterationsDone;
+  private int evaluationsDone;
+  private double iterationSeconds;
+
+  /**
+   * @param terminal whether {@code out} can draw over what it has written
+   */
+  ConsoleProgress(PrintStream out, boolean terminal) {
+    this.out = out;
+    this.terminal = terminal;
+  }
+
+  /** On standard error, which stays free of results. */
+  static ConsoleProgress onStandardError() {
+    return new ConsoleProgress(System.err, isTerminal());
+  }
+
+  /** Asks the system: {@code System.console()} tells of standard input and output only. */
+  private static boolean isTerminal() {
+    try {
+      return CLibrary.isatty(STANDARD_ERROR) == 1;
+    } catch (LinkageError e) {
+      return false;
+    }
+  }
+
+  @Override
+  public void onEvent(RunEvent event) {
+    switch (event) {
+      case Started started -> start(started);
+      case PhaseStarted(int iteration, RunEvent.Phase phase) -> show(iteration, phase, 0);
+      case RunEvent.Progress(int iteration, RunEvent.Phase phase, int done, int total) ->
+          show(iteration, phase, done);
+      case Evaluated evaluation -> evaluated(evaluation);
+      case IterationFinished iteration -> iterated(iteration);
+      case RunEvent.Finished finished -> close();
+      case RunEvent.Failed failed -> close();
+      case RunEvent.Cancelled cancelled -> close();
+    }
+  }
+
+  private void start(Started started) {
+    run = Optional.of(started);
+    if (terminal) {
+      long units =
+          (long) started.iterations() * PHASES * started.samples()
+              + (long) started.evaluations() * started.evaluationImages();
+      bar =
+          Optional.of(
+              new ProgressBarBuilder()
+                  .setInitialMax(units)
+                  .setUpdateIntervalMillis(250)
+                  .setConsumer(new ConsoleProgressBarConsumer(out))
+                  .setRenderer(ConsoleProgress::render)
+                  .build());
+    } else {
+      print(
+          "%s: %s, %d iterations of %d samples, %d evaluations of %d images, seed %d",
+          started.runId(),
+          started.algorithm(),
+          started.iterations(),
+          started.samples(),
+          started.evaluations(),
+          started.evaluationImages(),
+          started.seed());
+    }
+  }
+
+  private void show(int iteration, RunEvent.Phase phase, int images) {
+    bar.ifPresent(
+        line -> {
+          line.stepTo(units() + within(phase, images));
+          line.setExtraMessage(
+              "%d/%d %s%s".formatted(iteration, iterations(), phase.name().toLowerCase(Locale.ROOT), measures()));
+        });
+  }
+
+  /** Units of the iteration or evaluation in progress. */
+  private int within(RunEvent.Phase phase, int images) {
+    int samples = run.map(Started::samples).orElse(0);
+    return switch (phase) {
+      case OPEN, EXPORT -> 0;
+      case SAMPLE, EVALUATE -> images;
+      case SCORE, VALUE -> samples;
+      case POLICY -> 2 * samples;
+    };
+  }
+
+  /** Units of what is done. */
+  private long units() {
+    return run.map(
+            started ->
+                (long) iterationsDone * PHASES * started.samples()
+                    + (long) evaluationsDone * started.evaluationImages())
+        .orElse(0L);
+  }
+
+  private void evaluated(Evaluated evaluation) {
+    evaluationsDone++;
+    reward = OptionalDouble.of(evaluation.reward().mean());
+    kl = OptionalDouble.of(evaluation.klPerTrajectory());
+    bar.ifPresent(line -> line.stepTo(units()));
+    if (!terminal) {
+      Interval interval = evaluation.reward();
+      print(
+          "evaluation %d/%d%s  95 %% %.4g to %.4g",
+          evaluation.iteration(), iterations(), measures(), interval.low(), interval.high());
+    }
+  }
+
+  private void iterated(IterationFinished iteration) {
+    iterationsDone = iteration.iteration();
+    iterationSeconds += iteration.seconds().total();
+    queries = iteration.rewardQueries();
+    reward = OptionalDouble.of(iteration.reward().mean());
+    iteration.policy().ifPresent(policy -> kl = OptionalDouble.of(policy.klPerTrajectory()));
+    bar.ifPresent(line -> line.stepTo(units()));
+    if (!terminal) {
+      double left = iterationSeconds / iterationsDone * (iterations() - iterationsDone);
+      print(
+          "iteration %d/%d %s%s  took %s%s",
+          iteration.iteration(),
+          iterations(),
+          iteration.phase(),
+          measures(),
+          Readable.duration(iteration.seconds().total()),
+          left > 0 ? "  left about " + Readable.duration(left) : "");
+    }
+  }
+
+  private int iterations() {
+    return run.map(Started::iterations).orElse(0);
+  }
+
+  private String measures() {
+    StringBuilder text = new StringBuilder();
+    reward.ifPresent(mean -> text.append(format("  reward %.4g", mean)));
+    kl.ifPresent(
+        nats -> {
+          text.append(format("  KL %.1f", nats));
+          run.map(Started::klBudget)
+              .ifPresent(budget -> budget.ifPresent(most -> text.append("/" + Readable.given(most))));
+          text.append(" nats");
+        });
+    return text.append(format("  queries %d", queries)).toString();
+  }
+
+  private static String render(ProgressState state, int width) {
+    return line(state.getNormalizedProgress(), state.getElapsedAfterStart(), state.getExtraMessage(), width);
+  }
+
+  /**
+   * The bar's line.
+   *
+   * @param done between 0 and 1
+   * @param width columns; what is beyond them is cut off
+   */
+  static String line(double done, Duration elapsed, String message, int width) {
+    int filled = (int) Math.round(done * BAR);
+    String text =
+        format("[%s%s] %3.0f %%  ", "=".repeat(filled), " ".repeat(BAR - filled), 100 * done) + message;
+    if (done > 0 && done < 1) {
+      text += "  left " + Readable.duration(elapsed.toMillis() / 1000.0 * (1 - done) / done);
+    }
+    return text.length() > width ? text.substring(0, Math.max(0, width)) : text;
+  }
+
+  private void print(String format, Object... values) {
+    out.println(format(format, values));
+  }
+
+  private static String format(String format, Object... values) {
+    return String.format(Locale.ROOT, format, values);
+  }
+
+  @Override
+  public void close() {
+    bar.ifPresent(ProgressBar::close);
+    bar = Optional.empty();
+  }
+}
