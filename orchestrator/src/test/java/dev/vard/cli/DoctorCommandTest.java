@@ -15,7 +15,7 @@ class DoctorCommandTest {
     int exitCode = new CommandLine(new DoctorCommand()).setOut(new PrintWriter(output)).execute();
 
     assertThat(output.toString().lines())
-        .allMatch(line -> line.matches("(ok|none)      ? .+"))
+        .allMatch(line -> line.matches("(ok     |none   )  .+"))
         .anyMatch(line -> line.startsWith("ok       JDK "))
         .anyMatch(line -> line.startsWith("ok       Apache Maven"))
         .anyMatch(line -> line.startsWith("ok       Python 3."))
