@@ -5,8 +5,8 @@ import io.micronaut.context.ApplicationContext;
 import java.io.PrintWriter;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Spec;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
 
 /** The program. */
 @Command(
@@ -19,14 +19,17 @@ public final class Main implements Runnable {
   @Spec private CommandSpec command;
 
   public static void main(String[] arguments) {
-    System.exit(execute(arguments));
+    System.exit(execute(new Console(System.out, System.err), arguments));
   }
 
-  static int execute(String... arguments) {
-    try (ApplicationContext context = ApplicationContext.builder().banner(false).start();
+  /** The exit code: see {@link ExitCode}. */
+  static int execute(Console console, String... arguments) {
+    try (ApplicationContext context =
+            ApplicationContext.builder().banner(false).singletons(console).start();
         MicronautFactory factory = new MicronautFactory(context)) {
       return new CommandLine(Main.class, factory)
-          .setCaseInsensitiveEnumValuesAllowed(true)
+          .setOut(new PrintWriter(console.out(), true))
+          .setErr(new PrintWriter(console.err(), true))
           .setExecutionExceptionHandler(Main::unexpected)
           .execute(arguments);
     }
@@ -41,10 +44,8 @@ public final class Main implements Runnable {
   /** A defect of the program: the trace helps to mend it. */
   private static int unexpected(
       Exception e, CommandLine command, CommandLine.ParseResult arguments) {
-    PrintWriter err = command.getErr();
-    err.println("vard: this is a defect of vard, please report it: " + e);
-    e.printStackTrace(err);
-    err.flush();
+    command.getErr().println("vard: this is a defect of vard, please report it: " + e);
+    e.printStackTrace(command.getErr());
     return ExitCode.FAILED;
   }
 

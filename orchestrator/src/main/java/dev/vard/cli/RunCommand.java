@@ -5,19 +5,21 @@ import dev.vard.run.FineTuning;
 import dev.vard.run.RunException;
 import dev.vard.run.RunFolder;
 import dev.vard.run.RunJson;
-import dev.vard.run.RunListener;
 import dev.vard.run.RunResult;
+import dev.vard.spec.KlSpec;
 import dev.vard.spec.RewardSpec;
 import dev.vard.spec.RunSpec;
 import dev.vard.spec.SpecException;
 import dev.vard.spec.SpecReader;
 import dev.vard.worker.WorkerClient;
 import dev.vard.worker.WorkerException;
-import java.io.PrintStream;
+import jakarta.inject.Inject;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -39,6 +41,10 @@ import picocli.CommandLine.Spec;
       "130:the run was told to stop (Ctrl-C)"
     })
 final class RunCommand implements Callable<Integer> {
+  private final SpecReader reader;
+  private final MachineSettings machine;
+  private final Console console;
+
   @Spec private CommandSpec command;
 
   @Parameters(paramLabel = "SPEC", description = "A specification in YAML: docs/specification.md.")
@@ -70,13 +76,20 @@ final class RunCommand implements Callable<Integer> {
   @Option(names = "--verbose", description = "Print stack traces of errors.")
   private boolean verbose;
 
+  @Inject
+  RunCommand(SpecReader reader, MachineSettings machine, Console console) {
+    this.reader = reader;
+    this.machine = machine;
+    this.console = console;
+  }
+
   @Override
   public Integer call() {
     RunSpec spec;
     try {
       spec = read();
     } catch (SpecException e) {
-      System.err.println(e.getMessage());
+      console.err().println(e.getMessage());
       return ExitCode.BAD_USAGE;
     }
     out.filter(folder -> !RunFolder.isFree(folder))
@@ -99,7 +112,7 @@ final class RunCommand implements Callable<Integer> {
   private RunSpec read() {
     List<String> all = new ArrayList<>(overrides);
     worker.ifPresent(road -> all.add("worker=" + road));
-    RunSpec spec = new SpecReader().read(specification, all);
+    RunSpec spec = reader.read(specification, all);
     if (spec.reward() instanceof RewardSpec.Supplied) {
       throw new ParameterException(
           command.commandLine(),
@@ -110,27 +123,36 @@ final class RunCommand implements Callable<Integer> {
   }
 
   private int run(RunSpec spec) {
-    PrintStream log = json ? System.err : System.out;
     RunFolder folder =
         out.map(root -> RunFolder.at(root, spec))
-            .orElseGet(() -> RunFolder.under(Path.of("runs"), spec));
+            .orElseGet(() -> RunFolder.under(Path.of(machine.runs()), spec));
     folder.keepSpec(specification);
     RunResult result;
-    RunListener progress = event -> {};
-    try (WorkerClient client = FineTuning.openWorker(spec, folder.workerLog())) {
+    try (ConsoleProgress progress = ConsoleProgress.onStandardError();
+        WorkerClient client = FineTuning.openWorker(spec, folder.workerLog())) {
       result = new FineTuning(spec, Reward.of(spec.reward())).run(client, folder, progress);
     }
-    log.println(result);
+    (json ? console.err() : console.out()).print(closing(spec, folder, result));
     if (json) {
-      System.out.println(new RunJson().write(result));
+      console.out().println(new RunJson().write(result));
     }
     return ExitCode.OK;
   }
 
+  private static String closing(RunSpec spec, RunFolder folder, RunResult result) {
+    OptionalDouble budget =
+        switch (spec.algorithm().kl()) {
+          case KlSpec.KlBudget(double nats) -> OptionalDouble.of(nats);
+          case KlSpec.KlWeight weight -> OptionalDouble.empty();
+        };
+    Optional<Path> report = Optional.of(folder.report()).filter(Files::exists);
+    return new ClosingTable(result, budget, report).text();
+  }
+
   private int failed(RuntimeException e, int code) {
-    System.err.println("vard: " + e.getMessage());
+    console.err().println("vard: " + e.getMessage());
     if (verbose) {
-      e.printStackTrace();
+      e.printStackTrace(console.err());
     }
     return code;
   }

@@ -54,7 +54,7 @@ import java.util.zip.CRC32;
  * A worker without a model, behind a real gRPC server: keeps the contract's book-keeping, and refuses what a worker
  * would refuse. An image is of one grey, that of its seed, lighter by ten for each time that the policy was improved.
  */
-final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase implements AutoCloseable {
+public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase implements AutoCloseable {
   static final int SIDE = 4;
   static final double KL_PER_IMPROVEMENT = 7;
   private static final int IMAGES_PER_CHUNK = 3;
@@ -74,24 +74,31 @@ final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase implement
 
   private final Map<Class<?>, WorkerError> refusals = new ConcurrentHashMap<>();
   private final Server server;
+  private final String address;
   private boolean neverEnds;
   private long operation;
   private int improvements;
 
-  FakeWorker() throws IOException {
+  public FakeWorker() throws IOException {
     server =
         Grpc.newServerBuilderForPort(0, InsecureServerCredentials.create())
             .addService(this)
             .build()
             .start();
+    address = "127.0.0.1:" + server.getPort();
   }
 
   WorkerClient connect() {
-    return WorkerClients.open(new WorkerLocation.Remote("127.0.0.1", server.getPort()));
+    return WorkerClients.open(WorkerLocation.parse(address));
+  }
+
+  /** As a specification names it. */
+  public String address() {
+    return address;
   }
 
   /** Answers every request of this type with an error. */
-  void refuse(Class<?> request, ErrorCode code, String message) {
+  public void refuse(Class<?> request, ErrorCode code, String message) {
     refusals.put(request, WorkerError.newBuilder().setCode(code).setMessage(message).build());
   }
 

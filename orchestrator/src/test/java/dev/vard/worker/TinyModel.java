@@ -10,12 +10,12 @@ import java.nio.file.Path;
  * A real Stable Diffusion pipeline with random weights: 32x32 images, 4x8x8 latents. Made once for
  * all tests.
  */
-final class TinyModel {
+public final class TinyModel {
   private static final Path FOLDER = make();
 
   private TinyModel() {}
 
-  static Path folder() {
+  public static Path folder() {
     return FOLDER;
   }
 

@@ -1,0 +1,11 @@
+package dev.vard.cli;
+
+import java.io.PrintStream;
+
+/**
+ * Where the program writes.
+ *
+ * @param out results
+ * @param err everything else
+ */
+record Console(PrintStream out, PrintStream err) {}

@@ -1,0 +1,201 @@
+package dev.vard.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.vard.proto.v1.ErrorCode;
+import dev.vard.proto.v1.FitValueRequest;
+import dev.vard.run.FakeWorker;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The command against a real gRPC server with a worker of few lines behind it. */
+class RunCommandTest {
+  private static final String SPEC =
+      """
+      name: test
+      model: {checkpoint: owner/name}
+      prompts: {list: [a cat]}
+      reward: {kind: jpeg-compressibility}
+      algorithm: {kind: vard, iterations: 2, samples: 2, value: {warmup: 1}}
+      evaluate: {images: 2}
+      """;
+
+  @TempDir private Path folder;
+  private FakeWorker worker;
+  private Path specification;
+  private final ByteArrayOutputStream out = new ByteArrayOutputStream();
+  private final ByteArrayOutputStream err = new ByteArrayOutputStream();
+
+  @BeforeEach
+  void start() throws IOException {
+    worker = new FakeWorker();
+    specification = Files.writeString(folder.resolve("test.yaml"), SPEC);
+  }
+
+  @AfterEach
+  void end() {
+    worker.close();
+  }
+
+  private int run(String... more) {
+    List<String> arguments =
+        new ArrayList<>(
+            List.of(
+                "run",
+                specification.toString(),
+                "--worker",
+                worker.address(),
+                "--out",
+                folder.resolve("run").toString()));
+    arguments.addAll(Arrays.asList(more));
+    return vard(arguments.toArray(String[]::new));
+  }
+
+  private int vard(String... arguments) {
+    Console console =
+        new Console(
+            new PrintStream(out, true, StandardCharsets.UTF_8),
+            new PrintStream(err, true, StandardCharsets.UTF_8));
+    return Main.execute(console, arguments);
+  }
+
+  private static String text(ByteArrayOutputStream stream) {
+    return stream.toString(StandardCharsets.UTF_8);
+  }
+
+  @Test
+  void shouldRunAndPrintATable() throws IOException {
+    assertThat(run()).isEqualTo(ExitCode.OK);
+
+    assertThat(text(out)).contains("reward before", "reward after", "report.html");
+    assertThat(folder.resolve("run/spec.yaml")).hasContent(SPEC);
+    assertThat(folder.resolve("run/spec.resolved.yaml")).content().contains("images: 2");
+  }
+
+  @Test
+  void shouldPrintOneLineOfJsonAlone() throws IOException {
+    assertThat(run("--json")).isEqualTo(ExitCode.OK);
+
+    List<String> lines = text(out).lines().toList();
+    assertThat(lines).hasSize(1);
+    JsonNode result = new ObjectMapper().readTree(lines.getFirst());
+    assertThat(result.fieldNames())
+        .toIterable()
+        .containsExactly(
+            "run_id",
+            "iterations",
+            "reward_queries",
+            "evaluation_queries",
+            "reward_before",
+            "reward_after",
+            "kl_per_trajectory",
+            "seconds",
+            "export");
+    assertThat(result.get("reward_before").fieldNames())
+        .toIterable()
+        .containsExactly("mean", "low", "high");
+    assertThat(result.get("seconds").fieldNames())
+        .toIterable()
+        .contains("sample", "score", "value", "policy", "total");
+    assertThat(text(err)).contains("reward before");
+  }
+
+  @Test
+  void shouldOverrideKeys() throws IOException {
+    assertThat(run("--json", "--set", "algorithm.iterations=3", "--set", "algorithm.samples=5"))
+        .isEqualTo(ExitCode.OK);
+
+    assertThat(new ObjectMapper().readTree(text(out)).get("reward_queries").asInt()).isEqualTo(15);
+  }
+
+  @Test
+  void shouldTellAllThatIsWrongWithASpecification() {
+    assertThat(run("--set", "sampler.steps=0", "--set", "seed=x")).isEqualTo(ExitCode.BAD_USAGE);
+
+    assertThat(text(err).lines())
+        .containsExactly(
+            "--set sampler.steps=0: sampler.steps: 0 is below 1; give a whole number from 1 to 1000",
+            "--set seed=x: seed: 'x' is text; give a whole number of at least 0");
+    assertThat(text(out)).isEmpty();
+    assertThat(folder.resolve("run")).doesNotExist();
+  }
+
+  @Test
+  void shouldRefuseARewardThatOnlyAProgramCanBring() {
+    assertThat(run("--set", "reward={kind: supplied}")).isEqualTo(ExitCode.BAD_USAGE);
+
+    assertThat(text(err)).contains("reward.kind: supplied needs a Java program");
+  }
+
+  @Test
+  void shouldRefuseAFolderInUse() throws IOException {
+    Files.createDirectories(folder.resolve("run/samples"));
+
+    assertThat(run()).isEqualTo(ExitCode.BAD_USAGE);
+
+    assertThat(text(err)).contains("the folder holds something already; name a new one");
+  }
+
+  @Test
+  void shouldTellAFailureInOneLine() {
+    worker.refuse(FitValueRequest.class, ErrorCode.OUT_OF_MEMORY, "give a smaller value.batch");
+
+    assertThat(run()).isEqualTo(ExitCode.FAILED);
+
+    assertThat(text(err).lines())
+        .containsExactly(
+            "vard: while fitting the value in iteration 1: give a smaller value.batch");
+  }
+
+  @Test
+  void shouldPrintTheTraceIfAsked() {
+    worker.refuse(FitValueRequest.class, ErrorCode.OUT_OF_MEMORY, "give a smaller value.batch");
+
+    assertThat(run("--verbose")).isEqualTo(ExitCode.FAILED);
+
+    assertThat(text(err)).contains("\tat dev.vard.run.RunEngine");
+  }
+
+  @Test
+  void shouldFailWithoutAWorker() {
+    worker.close();
+
+    assertThat(run()).isEqualTo(ExitCode.FAILED);
+
+    assertThat(text(err)).startsWith("vard: while opening the model: ").doesNotContain("\tat ");
+  }
+
+  @Test
+  void shouldAskForACommand() {
+    assertThat(vard()).isEqualTo(ExitCode.BAD_USAGE);
+
+    assertThat(text(err)).contains("a command is missing", "run", "doctor");
+  }
+
+  @Test
+  void shouldAskForASpecification() {
+    assertThat(vard("run")).isEqualTo(ExitCode.BAD_USAGE);
+
+    assertThat(text(err)).contains("SPEC");
+  }
+
+  @Test
+  void shouldExplainItself() {
+    assertThat(vard("run", "--help")).isEqualTo(ExitCode.OK);
+
+    assertThat(text(out)).contains("--set", "--json", "--out", "--worker", "Exit codes:");
+  }
+}
