@@ -16,7 +16,7 @@ function fill(node, attributes, children) {
     else if (key === "on") for (const [type, listener] of Object.entries(value)) node.addEventListener(type, listener);
     else node.setAttribute(key, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return node;
 }
 const h = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
@@ -167,15 +167,17 @@ function chart({ title, text, label, wide, options, table }) {
 function draw(entry) {
   entry.uplot?.destroy();
   const { data, series, bands = [], x, y, log, bars } = entry.options();
+  // All of the run, so that the curves stand one below the other and show where an interrupted one stopped.
+  const last = Math.max(1, (x === "iteration" ? started.iterations : started.iterations * started.samples) || 0, data[0].at(-1));
   const font = "12px system-ui, sans-serif";
   const axis = { stroke: colour("muted"), font, labelFont: font, grid: { stroke: colour("grid"), width: 1 }, ticks: { show: false } };
   entry.uplot = new uPlot({
     width: entry.plot.clientWidth,
     height: entry.height,
     // A phone scrolls the page over a curve; dragging to zoom would catch the finger.
-    cursor: { y: false, drag: { x: matchMedia("(pointer: fine)").matches, y: false }, points: { show: !bars, size: 7 } },
+    cursor: { y: false, drag: { x: matchMedia("(pointer: fine)").matches, y: false }, points: bars ? { show: false } : { size: 7 } },
     scales: {
-      x: { time: false, range: (u, low, high) => (bars ? [low - 0.6, high + 0.6] : low === high ? [low - 1, high + 1] : [low, high]) },
+      x: { time: false, range: (u, low, high) => (zoomed(low, high, data[0]) ? [low, high] : bars ? [-0.6, last + 0.6] : [0, last]) },
       y: log ? { distr: 3 } : bars ? { range: (u, low, high) => [0, (high || 1) * 1.06] } : {},
     },
     axes: [
@@ -184,11 +186,12 @@ function draw(entry) {
         values: (u, splits) => splits.map((value) => (present(value) ? minus(String(+value.toPrecision(6))) : "")),
         ...(log ? { filter: (u, splits) => (splits.some((v) => isDecade(v)) ? splits.map((v) => (isDecade(v) ? v : null)) : splits) } : {}) },
     ],
-    series: [{ label: x }, ...series],
+    series: [{ label: x, value: (u, value) => whole(value) }, ...series],
     bands,
   }, data, entry.plot);
 }
 
+const zoomed = (low, high, xs) => low > xs[0] || high < xs.at(-1);
 const isDecade = (value) => Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-9;
 const point = (name) => ({ show: true, size: 6, fill: colour(name), stroke: colour(name) });
 const line = (label, name, more = {}) => ({ label, stroke: colour(name), width: 2, points: point(name), value: (u, value) => number(value), spanGaps: true, ...more });
@@ -210,7 +213,8 @@ function rewardChart() {
   if (!training.length && !held.length) return null;
   return chart({
     title: "Reward against reward queries", wide: true,
-    text: "Each mean stands at the number of queries that its policy had learnt from. The band is the evaluation's 95 % interval.",
+    text: "Each mean stands at the number of queries that its policy had learnt from."
+      + (held.length ? " The band is the evaluation's 95 % interval." : ""),
     label: `Curve of the reward against reward queries${comparison ? `: from ${number(comparison.before.mean)} to ${number(comparison.after.mean)}` : ""}. The numbers are in the table below.`,
     options: () => ({
       data: aligned(training, held), x: "reward queries", y: "reward",
@@ -293,7 +297,8 @@ function timeChart() {
   // The tallest is drawn first, and each lower one over it.
   const order = used.map((_, i) => i).reverse();
   return chart({
-    title: "Time by phase",
+    // Beside the value loss, where there is one.
+    title: "Time by phase", wide: !iterations.some((entry) => entry.value),
     text: "Seconds on the clock. Scoring is what was left to wait for after the last image: most of it is done while sampling.",
     label: `Stacked bars of the seconds that each phase took by iteration; ${duration(run.total_seconds)} in all.`,
     options: () => ({
