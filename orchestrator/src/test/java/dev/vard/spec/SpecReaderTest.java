@@ -13,6 +13,8 @@ import java.util.OptionalInt;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class SpecReaderTest {
   @TempDir private Path folder;
@@ -64,14 +66,14 @@ class SpecReaderTest {
                 16, 32, new PolicySpec(10, 32, 5.0e-4, 1.0), new KlSpec.KlWeight(0), 1.0e-4, 5.0));
   }
 
-  @Test
-  void shouldReadTheExamples() {
-    // The checkpoint is in the repository; the working directory of a test is the module's.
+  @ParameterizedTest
+  @ValueSource(strings = {"emoji-compressibility", "emoji-incompressibility", "emoji-ddpo"})
+  void shouldReadTheExamples(String name) {
     SpecReader reader = new SpecReader(Path.of(System.getenv("VARD_HOME")), 2);
 
-    RunSpec spec = reader.read(Path.of("examples/emoji-compressibility.yaml"), List.of());
+    RunSpec spec = reader.read(Path.of("examples", name + ".yaml"), List.of());
 
-    assertThat(spec.algorithm()).isInstanceOf(VardSpec.class);
+    assertThat(spec.name()).isEqualTo(name);
     assertThat(spec.prompts()).hasSizeGreaterThan(8).noneMatch(prompt -> prompt.startsWith("#"));
   }
 
