@@ -23,7 +23,8 @@ const h = (tag, attributes = {}, ...children) => fill(document.createElement(tag
 const s = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const present = (value) => value !== null && value !== undefined;
-const minus = (text) => text.replace("-", "−");
+/** A real minus sign, and none before what was rounded to zero. */
+const minus = (text) => text.replace(/^-(?=[0.]+(?:[^\d.]|$))/, "").replace("-", "−");
 
 /** About four significant digits, with a real minus sign. */
 function number(value) {
@@ -34,7 +35,7 @@ function number(value) {
 }
 const fixed = (digits) => (value) => (present(value) ? minus(value.toFixed(digits)) : "–");
 const whole = (value) => (present(value) ? value.toLocaleString("en") : "–");
-const percent = (ratio) => (present(ratio) ? minus(`${ratio > 0 ? "+" : ""}${(100 * ratio).toFixed(1)} %`) : "–");
+const percent = (ratio) => (present(ratio) ? minus(`${100 * ratio >= 0.05 ? "+" : ""}${(100 * ratio).toFixed(1)} %`) : "–");
 const span = (low, high) => `${number(low)} to ${number(high)}`;
 const tone = (change) => (change > 0 ? "good" : change < 0 ? "bad" : "");
 
@@ -89,8 +90,9 @@ const tile = (title, figure, ...rest) => h("div", { class: "card tile" }, h("h2"
 
 function rewardTile() {
   if (!comparison) {
-    return h("div", { class: "card tile wide" }, h("div", {}, h("h2", {}, "Reward"), h("div", { class: "figure" }, "–"),
-      h("p", {}, "Nothing was scored yet.")));
+    const first = evaluations[0]?.reward;
+    return h("div", { class: "card tile wide" }, h("div", {}, h("h2", {}, "Reward"), h("div", { class: "figure" }, number(first?.mean)),
+      h("p", {}, first ? `before training; 95 %: ${span(first.low, first.high)}` : "Nothing was scored yet.")));
   }
   const { before, after, basis, images, after_iteration } = comparison;
   const what = basis === "evaluation"
@@ -126,7 +128,9 @@ function changeTile() {
   if (!comparison) return tile("Change", "–");
   const { before, after, difference } = comparison;
   const ratio = change(before.mean, after.mean);
-  return tile("Change", h("span", { class: tone(after.mean - before.mean) }, present(ratio) ? percent(ratio) : number(after.mean - before.mean)),
+  // An interval around zero is neither good nor bad.
+  const certain = !difference || difference.low > 0 || difference.high < 0;
+  return tile("Change", h("span", { class: certain ? tone(after.mean - before.mean) : null }, present(ratio) ? percent(ratio) : number(after.mean - before.mean)),
     h("p", {}, difference && before.mean !== 0
       ? `95 %: ${percent(difference.low / Math.abs(before.mean))} to ${percent(difference.high / Math.abs(before.mean))}, paired by image`
       : "relative to the size of the reward before"));
@@ -370,7 +374,7 @@ function grid() {
   const gain = (pair) => pair.reward_after - pair.reward_before;
   let all = pictures.pairs.length <= FIRST_PAIRS;
   let order = "given";
-  const more = h("button", { type: "button", class: "more", on: { click: () => { all = true; show(); } } }, `Show all ${pictures.pairs.length} pairs`);
+  const more = h("button", { type: "button", class: "more", on: { click: () => { all = true; show(); } } }, `Show all ${pictures.pairs.length} ${both ? "pairs" : "pictures"}`);
   const show = () => {
     const sorted = [...pictures.pairs].sort(orders[order]);
     list.replaceChildren(...(all ? sorted : sorted.slice(0, FIRST_PAIRS)).map(pair));

@@ -52,8 +52,11 @@ record ClosingTable(RunResult result, OptionalDouble klBudget, Optional<Path> re
     if (before == 0) {
       return format("%+.4g", difference);
     }
-    String word = difference > 0 ? " better" : difference < 0 ? " worse" : "";
-    return format("%+.1f %%", 100 * difference / Math.abs(before)) + word;
+    double percent = 100 * difference / Math.abs(before);
+    if (Math.abs(percent) < 0.05) {
+      return "0.0 %";
+    }
+    return format("%+.1f %% ", percent) + (percent > 0 ? "better" : "worse");
   }
 
   private String kl() {

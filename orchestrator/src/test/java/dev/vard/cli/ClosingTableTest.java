@@ -36,8 +36,13 @@ class ClosingTableTest {
   }
 
   @Test
+  void shouldNotCallWhatRoundsToZeroWorse() {
+    assertThat(table(-1.0, -1.0001, 5)).contains("change             0.0 %").doesNotContain("worse");
+  }
+
+  @Test
   void shouldGiveTheDifferenceWhereTheRewardWasZero() {
-    assertThat(table(0.0, 0.25, 5)).contains("change             +0.2500\n".stripTrailing());
+    assertThat(table(0.0, 0.25, 5)).contains("change             +0.2500");
   }
 
   @Test
