@@ -99,7 +99,7 @@ final class RunCommand implements Callable<Integer> {
                   command.commandLine(),
                   "--out " + folder + ": the folder holds something already; name a new one");
             });
-    try (Cancellation cancellation = Cancellation.ofThisThread()) {
+    try (Cancellation cancellation = Cancellation.ofThisThread(console)) {
       return run(spec);
     } catch (RunException e) {
       return failed(e, e.cancelled() ? ExitCode.CANCELLED : ExitCode.FAILED);

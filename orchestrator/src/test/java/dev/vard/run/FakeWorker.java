@@ -103,8 +103,13 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase im
   }
 
   /** The next sampling for training sends one image, and then nothing. */
-  void stickInSampling() {
+  public void stickInSampling() {
     neverEnds = true;
+  }
+
+  /** Waits until that sampling has begun. */
+  public void awaitStuck() throws InterruptedException {
+    stuck.await();
   }
 
   synchronized <R> List<R> all(Class<R> type) {
