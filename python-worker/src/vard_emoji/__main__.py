@@ -18,14 +18,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the pipeline; rewritten as training goes on")
     parser.add_argument("--cache", type=Path, default=CACHE, help="pictures and training state, git-ignored")
     parser.add_argument("--prompts", type=Path, help="draw a sheet of these prompts into OUT/samples.png")
-    parser.add_argument("--threads", type=int, default=2, help="other numbers give other last bits")
     parser.add_argument("--export-every", type=int, default=1000, metavar="STEPS")
     for field in fields(Recipe):
         kind = {"action": argparse.BooleanOptionalAction} if field.type is bool else {"type": field.type}
         parser.add_argument("--" + field.name.replace("_", "-"), default=field.default, help="%(default)s", **kind)
     arguments = parser.parse_args()
     recipe = Recipe(**{field.name: getattr(arguments, field.name) for field in fields(Recipe)})
-    torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(1)  # an operation; a batch has two threads
 
     def on_save(pipeline: StableDiffusionPipeline, step: int) -> None:
         if step % arguments.export_every and step != recipe.unet_steps:

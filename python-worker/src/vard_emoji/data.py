@@ -80,7 +80,7 @@ def is_held_out(text: str) -> bool:
 
 
 def list_emoji(entries: Iterable[dict]) -> list[Emoji]:
-    """emoji.json as a flat list; a skin tone has its base picture's caption, so that both are on one side of the split."""
+    """emoji.json as a flat list; a skin tone has its base picture's caption, to be split with it."""
     emoji, seen = [], set()
     for entry in entries:
         text = caption(entry["name"], entry["category"])

@@ -12,7 +12,7 @@ COLUMNS, CELL, LABEL = 8, 96, 26
 
 
 def save(pipeline: StableDiffusionPipeline, out: Path) -> None:
-    """Write the pipeline to `out`, VAE and UNet in fp16, under the ordinary names; what else lies there (the card) stays.
+    """Write the pipeline to `out`, VAE and UNet in fp16 under the ordinary names; what else lies there (a card) stays.
 
     The new folder is written beside the old one and takes its place at once, so that a reader never sees half of it.
     """

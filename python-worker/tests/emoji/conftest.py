@@ -11,10 +11,10 @@ COLOURS = ["red", "green", "blue", "yellow", "orange", "purple", "black", "brown
 
 
 @pytest.fixture(autouse=True)
-def two_threads():
-    """Sums over other numbers of threads differ in their last bits."""
+def one_thread_an_operation():
+    """As the command line sets it: sums over other numbers of threads differ in their last bits."""
     before = torch.get_num_threads()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
 
