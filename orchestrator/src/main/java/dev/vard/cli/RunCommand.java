@@ -101,11 +101,6 @@ final class RunCommand implements Callable<Integer> {
             });
     try (Cancellation cancellation = Cancellation.ofThisThread(console)) {
       return run(spec);
-    } catch (RunException e) {
-      return failed(e, e.cancelled() ? ExitCode.CANCELLED : ExitCode.FAILED);
-    } catch (WorkerException e) {
-      return failed(
-          e, e.kind() == WorkerException.Kind.CANCELLED ? ExitCode.CANCELLED : ExitCode.FAILED);
     }
   }
 
@@ -123,14 +118,26 @@ final class RunCommand implements Callable<Integer> {
   }
 
   private int run(RunSpec spec) {
-    RunFolder folder =
-        out.map(root -> RunFolder.at(root, spec))
-            .orElseGet(() -> RunFolder.under(Path.of(machine.runs()), spec));
-    folder.keepSpec(specification);
+    RunFolder folder;
+    try {
+      folder =
+          out.map(root -> RunFolder.at(root, spec))
+              .orElseGet(() -> RunFolder.under(Path.of(machine.runs()), spec));
+      folder.keepSpec(specification);
+    } catch (RunException e) {
+      return failed(e, ExitCode.FAILED);
+    }
     RunResult result;
     try (ConsoleProgress progress = ConsoleProgress.onStandardError();
         WorkerClient client = FineTuning.openWorker(spec, folder.workerLog())) {
       result = new FineTuning(spec, Reward.of(spec.reward())).run(client, folder, progress);
+    } catch (RunException e) {
+      int code = failed(e, e.cancelled() ? ExitCode.CANCELLED : ExitCode.FAILED);
+      console.err().println("vard: what the run wrote is in " + folder.root());
+      return code;
+    } catch (WorkerException e) {
+      return failed(
+          e, e.kind() == WorkerException.Kind.CANCELLED ? ExitCode.CANCELLED : ExitCode.FAILED);
     }
     (json ? console.err() : console.out()).print(closing(spec, folder, result));
     if (json) {

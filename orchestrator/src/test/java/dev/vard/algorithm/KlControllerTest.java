@@ -54,8 +54,8 @@ class KlControllerTest {
   @ParameterizedTest
   @ValueSource(doubles = {10, 30, 60, 120})
   void shouldFindTheWeightThatHoldsTheBudget(double budget) {
-    // The optimum of reward minus η · KL moves the mean by 1/η, so its KL falls as 1/η²; the policy goes half of the way in
-    // each iteration.
+    // The optimum of reward minus η · KL moves the mean by 1/η, so its KL falls as 1/η²; the policy goes half of the
+    // way in each iteration.
     KlController controller = new KlController(new KlSpec.KlBudget(budget));
     double weight = controller.start();
     double shift = 0;

@@ -150,14 +150,15 @@ class RunCommandTest {
   }
 
   @Test
-  void shouldTellAFailureInOneLine() {
+  void shouldTellAFailureInPlainSentences() {
     worker.refuse(FitValueRequest.class, ErrorCode.OUT_OF_MEMORY, "give a smaller value.batch");
 
     assertThat(run()).isEqualTo(ExitCode.FAILED);
 
     assertThat(text(err).lines())
         .containsExactly(
-            "vard: while fitting the value in iteration 1: give a smaller value.batch");
+            "vard: while fitting the value in iteration 1: give a smaller value.batch",
+            "vard: what the run wrote is in " + folder.resolve("run"));
   }
 
   @Test
