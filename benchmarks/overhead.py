@@ -1,0 +1,179 @@
+"""What the orchestration costs: the same operations in one plain Python process, with a local worker, and embedded.
+
+The three take turns, round after round, so that a noisy machine is as noisy to each. Compared are the seconds of the
+training iterations (the first left out: it warms caches up) and the worker's peak memory.
+
+    ./vard bench overhead [--rounds 5] [--iterations 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from harness import HOME, Json, example, machine, metrics, of_kind, replace_section, start, table, wait
+
+PHASES = ("sample", "score", "value", "policy", "total")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="vard bench overhead", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--iterations", type=int, default=5)
+    parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.plain:
+        return print(json.dumps(plain(json.loads(arguments.plain.read_text()))))
+
+    arms: dict[str, list[Json]] = {"plain Python": [], "local": [], "embedded": []}
+    with tempfile.TemporaryDirectory() as folder:
+        for round_ in range(arguments.rounds):
+            for arm, results in arms.items():
+                results.append(measure(arm, Path(folder) / f"{round_}-{arm.split()[0]}", arguments.iterations))
+                print(f"round {round_ + 1}: {arm}: {results[-1]['seconds']['total']:.2f} s an iteration", file=sys.stderr)
+    text = report(arms, arguments)
+    print(text)
+    replace_section(HOME / "docs" / "benchmarks.md", "overhead", text)
+
+
+def specification(iterations: int, worker: str) -> Json:
+    spec = example(name="overhead", evaluate={"every": iterations, "images": 16}, worker=worker)
+    spec["algorithm"] |= {"iterations": iterations, "value": spec["algorithm"]["value"] | {"warmup": 1}}
+    return spec
+
+
+def measure(arm: str, folder: Path, iterations: int) -> Json:
+    """Mean seconds of an iteration by phase, and the worker process's peak resident memory in MiB."""
+    spec = specification(iterations, "local" if arm.startswith("plain") else arm)
+    if arm == "plain Python":
+        file = folder.with_suffix(".json")
+        file.write_text(json.dumps(spec))
+        done = subprocess.run([sys.executable, __file__, "--plain", file], check=True, capture_output=True, cwd=HOME)
+        return json.loads(done.stdout.splitlines()[-1])
+    process, peaks = start(spec, folder), [0.0]
+
+    def watch() -> None:
+        peaks.append(max(peak_of(process.pid, "java"), peak_of(process.pid, "python")) if arm == "embedded" else peak_of(process.pid, "python"))
+        time.sleep(0.1)
+
+    wait(process, folder, watch)
+    later = of_kind(metrics(folder), "iteration")[1:]
+    return {"seconds": {phase: statistics.mean(i["seconds"][phase] for i in later) for phase in PHASES}, "peak": max(peaks)}
+
+
+def peak_of(root: int, name: str) -> float:
+    """High-water mark, in MiB, of the resident memory of the process tree's members of this name."""
+    peak, pids = 0.0, [root]
+    while pids:
+        pid = pids.pop()
+        try:
+            status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+            pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                if thread.name != str(pid):
+                    pids += map(int, (thread / "children").read_text().split())
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if status["Name"].startswith(name) and "VmHWM" in status:
+            peak = max(peak, int(status["VmHWM"].split()[0]) / 1024)
+    return peak
+
+
+def plain(spec: Json) -> Json:
+    """The run's operations, with nothing between them and PyTorch: the worker's own session, called directly."""
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    from vard.v1 import worker_pb2 as pb
+    from vard_worker.handler import peak_memory
+    from vard_worker.session import Session
+
+    never = lambda: False  # noqa: E731
+    algorithm, sampler, model = spec["algorithm"], spec["sampler"], spec["model"]
+    value, policy, samples = algorithm["value"], algorithm["policy"], algorithm["samples"]
+    lines = (HOME / spec["prompts"]["file"]).read_text().splitlines()
+    prompts = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    session = Session.open(
+        pb.OpenRequest(
+            session_id="plain",
+            model=pb.ModelConfig(
+                checkpoint=str(HOME / model["checkpoint"]),
+                dtype=pb.FLOAT32,
+                adapter=pb.AdapterConfig(rank=model["adapter"]["rank"], alpha=model["adapter"]["alpha"], targets=model["adapter"]["targets"]),
+            ),
+            sampler=pb.SamplerConfig(kind=pb.SamplerConfig.DDIM, steps=sampler["steps"], guidance=sampler["guidance"], eta=sampler["eta"]),
+            value=pb.ValueConfig(kind=pb.ValueConfig.CONV),
+            seed=spec["seed"],
+        )
+    )
+
+    def draw(name: str, count: int, retain: bool) -> tuple[list[str], list[np.ndarray]]:
+        specs = [pb.TrajectorySpec(id=f"{name}-{i}", prompt=prompts[i % len(prompts)], seed=i) for i in range(count)]
+        request = pb.SampleRequest(trajectories=specs, batch=sampler.get("batch", 16), retain=retain, measure_kl=not retain)
+        chunks = list(session.sample(request, never))
+        images = np.concatenate([np.frombuffer(chunk.data, np.uint8).reshape(chunk.shape) for chunk in chunks])
+        return [trajectory.id for trajectory in specs], list(images)
+
+    def score(image: np.ndarray) -> float:
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "JPEG", quality=spec["reward"]["quality"])
+        return -file.tell() / 1000
+
+    rewards: dict[str, float] = {}
+    iterations = []
+    _, images = draw("evaluation", spec["evaluate"]["images"], retain=False)
+    [score(image) for image in images]
+    for k in range(1, algorithm["iterations"] + 1):
+        marks = [time.monotonic()]
+        ids, images = draw(str(k), samples, retain=True)
+        marks.append(time.monotonic())
+        rewards |= zip(ids, map(score, images), strict=True)
+        marks.append(time.monotonic())
+        mean, deviation = statistics.mean(rewards.values()), statistics.stdev(rewards.values())
+        targets = {name: pb.Target(trajectory_id=name, value=(reward - mean) / deviation) for name, reward in rewards.items()}
+        session.evaluate(pb.EvaluateRequest(targets=[targets[name] for name in ids], batch=value["batch"]), never)
+        session.fit_value(
+            pb.FitValueRequest(targets=targets.values(), steps=value["steps"], batch=value["batch"], learning_rate=value["learning-rate"], seed=k), never
+        )
+        marks.append(time.monotonic())
+        if k > value["warmup"]:
+            session.improve_policy(
+                pb.ImprovePolicyRequest(
+                    trajectory_ids=ids, steps=policy["steps"], batch=policy["batch"], learning_rate=policy["learning-rate"],
+                    max_gradient_norm=1.0, seed=k, kl_weight=0.02, value=pb.ValueObjective(),
+                ),
+                never,
+            )  # fmt: skip
+        marks.append(time.monotonic())
+        iterations.append([*(after - before for before, after in zip(marks, marks[1:])), marks[-1] - marks[0]])
+    draw("evaluation", spec["evaluate"]["images"], retain=False)
+    seconds = {phase: statistics.mean(row[i] for row in iterations[1:]) for i, phase in enumerate(PHASES)}
+    return {"seconds": seconds, "peak": peak_memory() / 2**20, "threads": torch.get_num_threads()}
+
+
+def report(arms: dict[str, list[Json]], arguments: argparse.Namespace) -> str:
+    base = arms["plain Python"]
+    rows = []
+    for arm, results in arms.items():
+        throughput = statistics.median(b["seconds"]["total"] / r["seconds"]["total"] for b, r in zip(base, results, strict=True))
+        memory = statistics.median(r["peak"] / b["peak"] for b, r in zip(base, results, strict=True))
+        phases = [f"{statistics.median(r['seconds'][phase] for r in results):.2f}" for phase in PHASES]
+        rows.append([arm, *phases, f"{throughput:.3f}", f"{statistics.median(r['peak'] for r in results):.0f}", f"{memory:.3f}"])
+    header = ["arm", *(f"{phase}, s" for phase in PHASES), "throughput", "peak, MiB", "memory"]
+    return (
+        f"`./vard bench overhead --rounds {arguments.rounds} --iterations {arguments.iterations}` on {machine()}. "
+        "Seconds of one training iteration of the example and the peak memory of the process that computes, medians over the rounds; "
+        "throughput and memory are medians of the paired ratios to plain Python.\n\n" + table(header, rows)
+    )
+
+
+if __name__ == "__main__":
+    main()
