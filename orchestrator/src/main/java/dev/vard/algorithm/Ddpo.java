@@ -52,7 +52,7 @@ public final class Ddpo implements Algorithm<DdpoState> {
               policy.learningRate(),
               policy.maxGradientNorm(),
               schedule.seeds().of(Purpose.IMPROVE, iteration, 0),
-              state.klWeight(),
+              state.kl().weight(),
               new Objective.ClippedRatio(advantages(state), spec.clip()));
       case RELEASE -> new Action.Release(iteration, operation, ids(iteration));
       case FINISH -> new Action.Finish(iteration);
@@ -79,7 +79,7 @@ public final class Ddpo implements Algorithm<DdpoState> {
               progress.changed(Step.RELEASE),
               state.fresh(),
               state.history(),
-              controller.next(state.klWeight(), kls));
+              controller.next(state.kl(), kls));
       case Outcome.Released() when progress.step() == Step.RELEASE -> {
         Progress released = progress.changed(Step.EVALUATE);
         yield new DdpoState(
@@ -88,7 +88,7 @@ public final class Ddpo implements Algorithm<DdpoState> {
                 : released.nextIteration(),
             List.of(),
             state.history(),
-            state.klWeight());
+            state.kl());
       }
       case Outcome other ->
           throw new IllegalArgumentException(
@@ -115,7 +115,7 @@ public final class Ddpo implements Algorithm<DdpoState> {
         state.progress().collected(rewards.size(), Step.IMPROVE),
         rewards,
         history,
-        state.klWeight());
+        state.kl());
   }
 
   private List<Double> advantages(DdpoState state) {

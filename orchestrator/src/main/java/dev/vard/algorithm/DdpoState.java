@@ -10,10 +10,10 @@ import java.util.TreeMap;
  *
  * @param fresh the iteration's rewards, in the order of its trajectories
  * @param history each prompt's last rewards, oldest first
- * @param klWeight η of the next policy phase
+ * @param kl what the controller of the KL remembers
  */
 public record DdpoState(
-    Progress progress, List<Double> fresh, Map<String, List<Double>> history, double klWeight)
+    Progress progress, List<Double> fresh, Map<String, List<Double>> history, KlState kl)
     implements AlgorithmState {
 
   public DdpoState {
@@ -23,6 +23,6 @@ public record DdpoState(
   }
 
   DdpoState with(Progress progress) {
-    return new DdpoState(progress, fresh, history, klWeight);
+    return new DdpoState(progress, fresh, history, kl);
   }
 }

@@ -60,7 +60,7 @@ public final class Vard implements Algorithm<VardState> {
               policy.learningRate(),
               policy.maxGradientNorm(),
               schedule.seeds().of(Purpose.IMPROVE, iteration, 0),
-              state.klWeight(),
+              state.kl().weight(),
               new Objective.Value());
       case RELEASE ->
           new Action.Release(iteration, operation, expired(state).stream().map(Scored::id).toList());
@@ -89,12 +89,12 @@ public final class Vard implements Algorithm<VardState> {
                   progress.changed(Step.RELEASE),
                   state.window(),
                   state.scale(),
-                  controller.next(state.klWeight(), kls)));
+                  controller.next(state.kl(), kls)));
       case Outcome.Released() when progress.step() == Step.RELEASE -> {
         List<Scored> kept = new ArrayList<>(state.window());
         kept.removeAll(expired(state));
         yield new VardState(
-            afterRelease(progress.changed(Step.RELEASE)), kept, state.scale(), state.klWeight());
+            afterRelease(progress.changed(Step.RELEASE)), kept, state.scale(), state.kl());
       }
       case Outcome other ->
           throw new IllegalArgumentException(
@@ -118,7 +118,7 @@ public final class Vard implements Algorithm<VardState> {
         state.progress().collected(rewards.size(), Step.ASSESS),
         window,
         scaling ? state.scale().with(rewards) : state.scale(),
-        state.klWeight());
+        state.kl());
   }
 
   private VardState afterLearning(VardState state) {

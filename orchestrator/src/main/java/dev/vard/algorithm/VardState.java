@@ -7,9 +7,9 @@ import java.util.List;
  *
  * @param window the trajectories that the worker holds, oldest first
  * @param scale the rewards that set the reward's scale
- * @param klWeight η of the next policy phase
+ * @param kl what the controller of the KL remembers
  */
-public record VardState(Progress progress, List<Scored> window, Moments scale, double klWeight)
+public record VardState(Progress progress, List<Scored> window, Moments scale, KlState kl)
     implements AlgorithmState {
 
   public VardState {
@@ -17,6 +17,6 @@ public record VardState(Progress progress, List<Scored> window, Moments scale, d
   }
 
   VardState with(Progress progress) {
-    return new VardState(progress, window, scale, klWeight);
+    return new VardState(progress, window, scale, kl);
   }
 }

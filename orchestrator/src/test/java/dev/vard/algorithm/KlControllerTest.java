@@ -10,62 +10,81 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class KlControllerTest {
+  private static final double BUDGET = 10;
+  private static final double AIM = KlController.AIM * BUDGET;
+
+  private final KlController controller = new KlController(new KlSpec.KlBudget(BUDGET));
 
   @Test
   void shouldLeaveAFixedWeightAlone() {
-    KlController controller = new KlController(new KlSpec.KlWeight(0.3));
+    KlController fixed = new KlController(new KlSpec.KlWeight(0.3));
 
-    assertThat(controller.next(controller.start(), List.of(1000.0))).isEqualTo(0.3);
+    assertThat(fixed.start().weight()).isEqualTo(0.3);
+    assertThat(fixed.next(fixed.start(), List.of(1000.0)).weight()).isEqualTo(0.3);
   }
 
   @Test
-  void shouldKeepTheWeightOnBudget() {
-    KlController controller = new KlController(new KlSpec.KlBudget(10));
+  void shouldKeepTheWeightOfAKlThatStaysWhereItShould() {
+    KlState state = new KlState(0.05, AIM);
 
-    assertThat(controller.next(0.05, List.of(10.0))).isEqualTo(0.05, within(1e-15));
+    assertThat(controller.next(state, List.of(AIM)).weight()).isEqualTo(0.05, within(1e-15));
+  }
+
+  @Test
+  void shouldRaiseTheWeightOfAKlThatIsAboutToOvershoot() {
+    KlState state = new KlState(0.05, 0.2 * AIM);
+
+    assertThat(controller.next(state, List.of(0.8 * AIM)).weight()).isEqualTo(0.05 * 1.4, within(1e-15));
+  }
+
+  @Test
+  void shouldNotCountOnAFallToGoOn() {
+    KlState state = new KlState(0.05, 3 * AIM);
+
+    assertThat(controller.next(state, List.of(1.5 * AIM)).weight()).isEqualTo(0.05 * 1.5, within(1e-15));
   }
 
   @Test
   void shouldJudgeAPhaseByItsSecondHalf() {
-    KlController controller = new KlController(new KlSpec.KlBudget(10));
+    KlState state = new KlState(0.05, AIM);
 
-    assertThat(controller.next(0.05, List.of(0.0, 900.0, 9.0, 11.0))).isEqualTo(0.05, within(1e-15));
+    assertThat(controller.next(state, List.of(0.0, 900.0, AIM - 1, AIM + 1)))
+        .isEqualTo(controller.next(state, List.of(AIM)));
   }
 
   @Test
-  void shouldBoundEachChange() {
-    KlController controller = new KlController(new KlSpec.KlBudget(10));
+  void shouldRaiseQuicklyAndLowerSlowly() {
+    KlState state = new KlState(0.05, 0);
 
-    assertThat(controller.next(0.05, List.of(1.0e9))).isEqualTo(0.05 * KlController.MOST_CHANGE);
-    assertThat(controller.next(0.05, List.of(0.0))).isEqualTo(0.05 / KlController.MOST_CHANGE);
+    assertThat(controller.next(state, List.of(1.0e9)).weight()).isEqualTo(0.05 * KlController.MOST_RISE);
+    assertThat(controller.next(state, List.of(0.0)).weight()).isEqualTo(0.05 / KlController.MOST_FALL);
   }
 
   @Test
   void shouldBoundTheWeight() {
-    KlController controller = new KlController(new KlSpec.KlBudget(10));
-    double weight = controller.start();
+    KlState state = controller.start();
     for (int i = 0; i < 100; i++) {
-      weight = controller.next(weight, List.of(0.0));
+      state = controller.next(state, List.of(0.0));
     }
 
-    assertThat(weight).isEqualTo(KlController.LEAST_WEIGHT);
+    assertThat(state.weight()).isEqualTo(KlController.LEAST_WEIGHT);
   }
 
   @ParameterizedTest
   @ValueSource(doubles = {10, 30, 60, 120})
-  void shouldFindTheWeightThatHoldsTheBudget(double budget) {
-    // The optimum of reward minus η · KL moves the mean by 1/η, so its KL falls as 1/η²; the policy goes half of the
+  void shouldBringTheKlNearTheBudgetAndKeepItBelow(double budget) {
+    // The optimum of reward minus η · KL moves the mean by 1/η, so its KL falls as 1/η²; the policy goes a fifth of the
     // way in each iteration.
-    KlController controller = new KlController(new KlSpec.KlBudget(budget));
-    double weight = controller.start();
+    KlController other = new KlController(new KlSpec.KlBudget(budget));
+    KlState state = other.start();
     double shift = 0;
     double kl = 0;
     for (int i = 0; i < 200; i++) {
-      shift += 0.5 * (1 / weight - shift);
+      shift += 0.2 * (1 / state.weight() - shift);
       kl = shift * shift / 2;
-      weight = controller.next(weight, List.of(kl));
+      state = other.next(state, List.of(kl));
     }
 
-    assertThat(kl).isCloseTo(budget, within(0.05 * budget));
+    assertThat(kl).isBetween(0.8 * budget, 0.9 * budget);
   }
 }
