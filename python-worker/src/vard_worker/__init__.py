@@ -3,4 +3,9 @@
 It does one step at a time, exactly as a request asks. It knows nothing of rewards, schedules or runs.
 """
 
+import os
+
+# Read by transformers when it is imported: its advice on image processors, which no text encoder needs, is none to a user.
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
 __version__ = "0.1.0"

@@ -132,8 +132,10 @@ def serve(host: str, port: int, threads: int, ready_file: Path | None, exit_with
         beside.rename(ready_file)
 
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    # A terminal's Ctrl-C reaches the starter and this process alike. The starter still wants an answer: it cancels, saves,
+    # and then closes the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN if exit_with_stdin else lambda *_: stop.set())
     if exit_with_stdin:
         threading.Thread(target=lambda: (sys.stdin.buffer.read(), stop.set()), name="stdin", daemon=True).start()
     stop.wait()
