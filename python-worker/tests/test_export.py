@@ -33,7 +33,14 @@ assert "vard_worker" not in sys.modules
 
 
 @pytest.fixture
-def drawn(opened: Client, tmp_path: Path):
+def opened(client: Client, tiny_sd: Path) -> Client:
+    """Adapts convolutions as well as attention, as the example does."""
+    client.open(tiny_sd, model=pb.ModelConfig(adapter=pb.AdapterConfig(targets=["conv1", "conv2"])))
+    return client
+
+
+@pytest.fixture
+def drawn(tmp_path: Path):
     """Draws with a plain diffusers process, with or without the session's LoRA."""
 
     def draw(checkpoint: Path, lora: str) -> np.ndarray:

@@ -34,7 +34,7 @@ class Recipe:
     vae_batch: int = 16
     vae_lr: float = 2e-3
     kl_weight: float = 1e-3
-    unet_steps: int = 4200
+    unet_steps: int = 3000
     unet_batch: int = 64
     unet_lr: float = 1e-3
     warmup: int = 200
@@ -171,8 +171,8 @@ def run_steps(
 
 def train_autoencoder(vae: AutoencoderKL, data: Dataset, recipe: Recipe, work: Path) -> None:
     """L1 + half the squared error + a little KL, on every picture that is not held out, skin tones included."""
-    train = data.rows(held_out=False, captioned_only=False)
-    unseen = images(data, data.rows(held_out=True, captioned_only=False))
+    train = data.whole(held_out=False)
+    unseen = images(data, data.whole(held_out=True))
 
     def loss_at(vae: AutoencoderKL, step: int, part: slice) -> torch.Tensor:
         rows = batch_rows(train, recipe.vae_batch, recipe.seed, "vae", step)
@@ -226,8 +226,8 @@ def train_diffusion(
     save_every: int = 250,
 ) -> None:
     """Predict the noise; latents [n, 4, 8, 8] of all pictures, of which only captioned, not held out ones are seen."""
-    train = data.rows(held_out=False, captioned_only=True)
-    unseen = data.rows(held_out=True, captioned_only=True)
+    train = data.captioned(held_out=False)
+    unseen = data.captioned(held_out=True)
     ids = models.tokenize(tokenizer, [e.caption for e in data.emoji])
     empty = models.tokenize(tokenizer, [""])[0]
     scheduler = models.scheduler()
@@ -254,7 +254,7 @@ def train_diffusion(
     both = nn.ModuleDict({"unet": unet, "text": text})
 
     def validate() -> float:
-        return loss_of(both, unseen.repeat(4), 0.0, generator(recipe.seed, "held out", 0), slice(None)).item()
+        return loss_of(both, unseen, 0.0, generator(recipe.seed, "held out", 0), slice(None)).item()
 
     steps = recipe.unet_steps
     rate = partial(learning_rate, steps=steps, peak=recipe.unet_lr, warmup=recipe.warmup, decay=recipe.decay)
@@ -268,11 +268,11 @@ def train(recipe: Recipe, data: Dataset, work: Path, on_save: Callable[[StableDi
     """The whole recipe; `on_save` gets the pipeline as it is, again and again, the last time finished."""
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    tokenizer = models.train_tokenizer(sorted(e.caption for e in data.emoji if e.captioned))
+    tokenizer = models.train_tokenizer(sorted({e.caption for e in data.emoji if e.captioned}))
     vae, text, unet = models.autoencoder(), models.text_encoder(tokenizer), models.unet()
     train_autoencoder(vae, data, recipe, work)
     everything = images(data, torch.arange(len(data.images)))
-    normalize_latents(vae, everything[data.rows(held_out=False, captioned_only=True)])
+    normalize_latents(vae, everything[data.captioned(held_out=False)])
     with torch.no_grad():
         latents = torch.cat([vae.encode(x).latent_dist.mean for x in everything.split(256)])
     pipeline = models.pipeline(vae, text, tokenizer, unet)

@@ -5,22 +5,29 @@ import java.util.List;
 
 /**
  * Moves η so that the policy's KL to the pretrained model comes near a budget and stays below it: multiplicatively, as
- * in adaptive-KL PPO (Schulman et al., 2017), but by the KL that the next phase will reach if it goes on as it went. With
- * a fixed weight it does nothing.
+ * in adaptive-KL PPO (Schulman et al., 2017). With a fixed weight it does nothing.
  *
- * <p>It is quick to raise η and slow to lower it. A policy that has just begun to move has a small KL because it is
- * young, not because η is large; lowering η then would be paid for a few iterations later, when the KL, which grows with
- * the square of the way gone, overshoots.
+ * <p>While the KL is below its aim and still grows, η stays. A policy that has just begun to move has a small KL because
+ * it is young, not because η is large; lowering η then would be paid for a few iterations later.
  */
 final class KlController {
-  /** The first η costs so much normalised reward for the whole budget. */
-  static final double START_COST = 0.75;
+  /** The first η makes the whole budget cost so many deviations of the reward; by experience about right. */
+  static final double START_COST = 1.6;
 
-  /** A budget is a bound: the controller aims so far below it. */
-  static final double AIM = 0.85;
+  /** A budget is a bound, and the KL moves up and down from phase to phase: the controller aims so far below. */
+  static final double AIM = 0.8;
 
-  static final double MOST_RISE = 2.0;
+  /**
+   * η answers to the relative error with this exponent. At the optimum of reward - η · KL the KL falls as 1/η², so this is
+   * one Newton step.
+   */
+  static final double EXPONENT = 0.5;
+
+  static final double MOST_RISE = 1.5;
   static final double MOST_FALL = 1.15;
+
+  /** Growth by more than this counts: less is the noise of an estimate. */
+  static final double GROWTH = 1.1;
 
   /** η stays within these, so that a long time below (or above) the budget is soon made up for. */
   static final double LEAST_WEIGHT = 1.0e-5;
@@ -56,9 +63,10 @@ final class KlController {
             .orElseThrow(() -> new IllegalArgumentException("a policy phase without a step"));
     return switch (spec) {
       case KlSpec.KlBudget(double budget) -> {
-        double expected = kl + Math.max(0, kl - state.kl());
-        double change = Math.clamp(expected / (AIM * budget), 1 / MOST_FALL, MOST_RISE);
-        yield new KlState(bounded(state.weight() * change), kl);
+        double change = Math.pow(kl / (AIM * budget), EXPONENT);
+        boolean young = change < 1 && kl > GROWTH * state.kl();
+        double factor = young ? 1 : Math.clamp(change, 1 / MOST_FALL, MOST_RISE);
+        yield new KlState(bounded(state.weight() * factor), kl);
       }
       case KlSpec.KlWeight(double weight) -> new KlState(weight, kl);
     };

@@ -31,17 +31,18 @@ class KlControllerTest {
   }
 
   @Test
-  void shouldRaiseTheWeightOfAKlThatIsAboutToOvershoot() {
-    KlState state = new KlState(0.05, 0.2 * AIM);
-
-    assertThat(controller.next(state, List.of(0.8 * AIM)).weight()).isEqualTo(0.05 * 1.4, within(1e-15));
+  void shouldMoveTheWeightByTheRootOfTheError() {
+    assertThat(controller.next(new KlState(0.05, AIM), List.of(1.44 * AIM)).weight())
+        .isEqualTo(0.05 * 1.2, within(1e-15));
+    assertThat(controller.next(new KlState(0.05, AIM), List.of(0.81 * AIM)).weight())
+        .isEqualTo(0.05 * 0.9, within(1e-15));
   }
 
   @Test
-  void shouldNotCountOnAFallToGoOn() {
-    KlState state = new KlState(0.05, 3 * AIM);
+  void shouldWaitWhileAYoungPolicyIsStillOnItsWay() {
+    KlState young = new KlState(0.05, 0.1 * AIM);
 
-    assertThat(controller.next(state, List.of(1.5 * AIM)).weight()).isEqualTo(0.05 * 1.5, within(1e-15));
+    assertThat(controller.next(young, List.of(0.3 * AIM))).isEqualTo(new KlState(0.05, 0.3 * AIM));
   }
 
   @Test
@@ -54,7 +55,7 @@ class KlControllerTest {
 
   @Test
   void shouldRaiseQuicklyAndLowerSlowly() {
-    KlState state = new KlState(0.05, 0);
+    KlState state = new KlState(0.05, AIM);
 
     assertThat(controller.next(state, List.of(1.0e9)).weight()).isEqualTo(0.05 * KlController.MOST_RISE);
     assertThat(controller.next(state, List.of(0.0)).weight()).isEqualTo(0.05 / KlController.MOST_FALL);
@@ -85,6 +86,6 @@ class KlControllerTest {
       state = other.next(state, List.of(kl));
     }
 
-    assertThat(kl).isBetween(0.8 * budget, 0.9 * budget);
+    assertThat(kl).isCloseTo(KlController.AIM * budget, within(0.02 * budget));
   }
 }
