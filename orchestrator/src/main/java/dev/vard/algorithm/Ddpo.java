@@ -49,7 +49,7 @@ public final class Ddpo implements Algorithm<DdpoState> {
               ids(iteration),
               policy.steps(),
               policy.batch(),
-              policy.learningRate(),
+              policy.learningRate(iteration, 1, spec.iterations()),
               policy.maxGradientNorm(),
               schedule.seeds().of(Purpose.IMPROVE, iteration, 0),
               state.kl().weight(),

@@ -57,7 +57,7 @@ public final class Vard implements Algorithm<VardState> {
               fresh(state).stream().map(Scored::id).toList(),
               policy.steps(),
               policy.batch(),
-              policy.learningRate(),
+              policy.learningRate(iteration, spec.value().warmup() + 1, spec.iterations()),
               policy.maxGradientNorm(),
               schedule.seeds().of(Purpose.IMPROVE, iteration, 0),
               state.kl().weight(),

@@ -185,6 +185,12 @@ final class Keys {
       Key.of("algorithm.policy.batch", BATCH, 32L, "(trajectory, t) pairs of each gradient step.");
   static final Key<Double> POLICY_RATE =
       Key.of("algorithm.policy.learning-rate", POSITIVE, 5.0e-4, "Learning rate of the adapter.");
+  static final Key<Double> FINAL_RATE =
+      Key.of(
+          "algorithm.policy.final-rate",
+          new Decimal(0, true, 1),
+          1.0,
+          "Learning rate of the last iteration, as a share of learning-rate; it falls linearly. 1 keeps it.");
   static final Key<Double> POLICY_NORM =
       Key.of(
           "algorithm.policy.max-gradient-norm",
@@ -253,7 +259,7 @@ final class Keys {
           PROMPTS_FILE, PROMPTS_LIST, SAMPLER_KIND, SAMPLER_STEPS, GUIDANCE, ETA, SAMPLER_BATCH,
           REWARD_KIND, REWARD_QUALITY, ALGORITHM_KIND, ITERATIONS, SAMPLES, VALUE_KIND, VALUE_WIDTH,
           WARMUP, VALUE_STEPS, VALUE_BATCH, VALUE_RATE, REPLAY, VALUE_NORM, POLICY_STEPS, POLICY_BATCH,
-          POLICY_RATE, POLICY_NORM, KL_BUDGET, KL_WEIGHT, CLIP, ADVANTAGE_CLIP, EVERY, IMAGES, WORKER,
+          POLICY_RATE, FINAL_RATE, POLICY_NORM, KL_BUDGET, KL_WEIGHT, CLIP, ADVANTAGE_CLIP, EVERY, IMAGES, WORKER,
           THREADS);
 
   private Keys() {}

@@ -421,6 +421,7 @@ public final class SpecReader {
               whole(Keys.POLICY_STEPS),
               whole(Keys.POLICY_BATCH),
               get(Keys.POLICY_RATE),
+              get(Keys.FINAL_RATE),
               get(Keys.POLICY_NORM));
       KlSpec kl =
           find(Keys.KL_WEIGHT)

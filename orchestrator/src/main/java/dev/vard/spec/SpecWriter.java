@@ -91,6 +91,7 @@ public final class SpecWriter {
     put(Keys.POLICY_STEPS, algorithm.policy().steps());
     put(Keys.POLICY_BATCH, algorithm.policy().batch());
     put(Keys.POLICY_RATE, algorithm.policy().learningRate());
+    put(Keys.FINAL_RATE, algorithm.policy().finalRate());
     put(Keys.POLICY_NORM, algorithm.policy().maxGradientNorm());
     switch (algorithm.kl()) {
       case KlSpec.KlBudget(double budget) -> put(Keys.KL_BUDGET, budget);

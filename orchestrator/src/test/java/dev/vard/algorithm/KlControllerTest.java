@@ -31,11 +31,11 @@ class KlControllerTest {
   }
 
   @Test
-  void shouldMoveTheWeightByTheRootOfTheError() {
+  void shouldMoveTheWeightByAPowerOfTheError() {
     assertThat(controller.next(new KlState(0.05, AIM), List.of(1.44 * AIM)).weight())
-        .isEqualTo(0.05 * 1.2, within(1e-15));
+        .isEqualTo(0.05 * Math.pow(1.44, KlController.EXPONENT), within(1e-15));
     assertThat(controller.next(new KlState(0.05, AIM), List.of(0.81 * AIM)).weight())
-        .isEqualTo(0.05 * 0.9, within(1e-15));
+        .isEqualTo(0.05 * Math.pow(0.81, KlController.EXPONENT), within(1e-15));
   }
 
   @Test

@@ -17,7 +17,7 @@ import java.util.OptionalInt;
 
 /** Small specifications. */
 final class Specs {
-  static final PolicySpec POLICY = new PolicySpec(2, 4, 0.1, 1.0);
+  static final PolicySpec POLICY = new PolicySpec(2, 4, 0.1, 1.0, 1.0);
 
   private Specs() {}
 

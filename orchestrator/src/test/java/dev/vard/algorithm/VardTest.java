@@ -163,7 +163,7 @@ class VardTest {
     assertThat(
             drive(4, 1, 2).all(Action.ImprovePolicy.class).stream()
                 .map(Action.ImprovePolicy::klWeight))
-        .containsExactly(0.16, 0.16 * 1.5, 0.16 * 1.5 * 1.5);
+        .containsExactly(0.2, 0.2 * 1.5, 0.2 * 1.5 * 1.5);
   }
 
   @Test

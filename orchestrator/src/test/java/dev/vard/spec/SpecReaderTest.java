@@ -48,7 +48,7 @@ class SpecReaderTest {
                     32,
                     new ValueSpec(
                         ValueSpec.Kind.CONV, OptionalInt.empty(), 2, 40, 128, 1.0e-3, 8, 1.0),
-                    new PolicySpec(10, 32, 5.0e-4, 1.0),
+                    new PolicySpec(10, 32, 5.0e-4, 1.0, 1.0),
                     new KlSpec.KlBudget(60.0)),
                 new EvaluateSpec(4, 64),
                 "local",
@@ -63,7 +63,7 @@ class SpecReaderTest {
     assertThat(spec.algorithm())
         .isEqualTo(
             new DdpoSpec(
-                16, 32, new PolicySpec(10, 32, 5.0e-4, 1.0), new KlSpec.KlWeight(0), 1.0e-4, 5.0));
+                16, 32, new PolicySpec(10, 32, 5.0e-4, 1.0, 1.0), new KlSpec.KlWeight(0), 1.0e-4, 5.0));
   }
 
   @ParameterizedTest
