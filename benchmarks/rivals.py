@@ -56,7 +56,7 @@ class Run:
 
 
 def vard(budget: float, seed: int) -> Run:
-    spec = example(name="rivals-vard", seed=seed, threads=1, evaluate={"every": 2, "images": 64})
+    spec = example(name="rivals-vard", seed=seed, threads=1, evaluate={"every": 4, "images": 64})
     spec["algorithm"] |= {"iterations": 16, "samples": SAMPLES, "kl": {"budget": budget}}
     return Run(f"vard-{budget:g}-{seed}", spec)
 
