@@ -191,7 +191,7 @@ class Session:
         generator = torch.Generator("cpu").manual_seed(request.seed)
         pairs = stratified_pairs(len(held), self.model.transitions.steps + 1, request.steps * request.batch, generator)
         losses = []
-        with self._all_or_nothing(self.value, self.value_optimizer):
+        with all_or_nothing(self.value_optimizer):
             for step in range(request.steps):
                 stop_if(cancelled)
                 batch = pairs[step * request.batch : (step + 1) * request.batch]
@@ -222,7 +222,7 @@ class Session:
         generator = torch.Generator("cpu").manual_seed(request.seed)
         pairs = stratified_pairs(len(held), self.model.transitions.steps, request.steps * request.batch, generator)
         steps = []
-        with self._all_or_nothing(self.model.unet, self.policy_optimizer), frozen(self.value):
+        with all_or_nothing(self.policy_optimizer), frozen(self.value):
             for step in range(request.steps):
                 stop_if(cancelled)
                 batch = pairs[step * request.batch : (step + 1) * request.batch]
@@ -273,10 +273,9 @@ class Session:
 
     def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor, learning_rate: float, max_norm: float) -> float:
         """One step of the optimiser. Returns the gradient's L2 norm before it was scaled down."""
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(parameters, max_norm if max_norm > 0 else math.inf).item()
+        norm = nn.utils.clip_grad_norm_(parameters_of(optimizer), max_norm if max_norm > 0 else math.inf).item()
         if not math.isfinite(loss.item()) or not math.isfinite(norm):
             raise WorkerError(
                 pb.NOT_FINITE,
@@ -287,22 +286,6 @@ class Session:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         return norm
-
-    @contextmanager
-    def _all_or_nothing(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-        """Undoes what was done to the trained weights and their optimiser when the block fails or is cancelled."""
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        before = [parameter.detach().clone() for parameter in parameters]
-        moments = copy.deepcopy(optimizer.state_dict())
-        try:
-            yield
-        except BaseException:
-            with torch.no_grad():
-                for parameter, value in zip(parameters, before, strict=True):
-                    parameter.copy_(value)
-            optimizer.load_state_dict(moments)
-            optimizer.zero_grad(set_to_none=True)
-            raise
 
     def _held(self, ids: list[str]) -> list[Trajectory]:
         unknown = [trajectory_id for trajectory_id in ids if trajectory_id not in self.trajectories]
@@ -355,6 +338,26 @@ def quality(value_N: Tensor, target_N: Tensor) -> dict[str, float]:
         "r2": 1 - error.sum().item() / spread if spread > 0 else math.nan,
         "correlation": covariance / both if both > 0 else math.nan,
     }
+
+
+def parameters_of(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+@contextmanager
+def all_or_nothing(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Undoes what was done to the optimiser and its weights when the block fails or is cancelled."""
+    before = [parameter.detach().clone() for parameter in parameters_of(optimizer)]
+    moments = copy.deepcopy(optimizer.state_dict())
+    try:
+        yield
+    except BaseException:
+        with torch.no_grad():
+            for parameter, value in zip(parameters_of(optimizer), before, strict=True):
+                parameter.copy_(value)
+        optimizer.load_state_dict(moments)
+        optimizer.zero_grad(set_to_none=True)
+        raise
 
 
 @contextmanager
