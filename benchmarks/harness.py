@@ -26,11 +26,16 @@ def example(**changes: Any) -> Json:
 def start(spec: Json, folder: Path) -> subprocess.Popen[bytes]:
     """Starts ``vard run`` with its folder and its log beside it. The program is built already: `vard bench` saw to it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    file = folder.with_suffix(".yaml")
+    file = beside(folder, ".yaml")
     # JSON is YAML.
     file.write_text(json.dumps(spec, indent=1))
-    log = folder.with_suffix(".log").open("wb")
+    log = beside(folder, ".log").open("wb")
     return subprocess.Popen([HOME / "vard", "run", file, "--out", folder, "--json"], cwd=HOME, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def beside(folder: Path, ending: str) -> Path:
+    """A file beside a run's folder, of its name."""
+    return folder.with_name(folder.name + ending)
 
 
 def wait(process: subprocess.Popen[bytes], folder: Path, meanwhile: Callable[[], None] | None = None) -> None:
@@ -38,7 +43,7 @@ def wait(process: subprocess.Popen[bytes], folder: Path, meanwhile: Callable[[],
     while meanwhile is not None and process.poll() is None:
         meanwhile()
     if process.wait() != 0:
-        tail = folder.with_suffix(".log").read_text()[-2000:]
+        tail = beside(folder, ".log").read_text()[-2000:]
         raise SystemExit(f"vard run failed with exit code {process.returncode}:\n{tail}")
 
 

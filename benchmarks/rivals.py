@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import HOME, Json, example, machine, metrics, of_kind, paired_change, replace_section, start, table, wait
+from harness import HOME, Json, beside, example, machine, metrics, of_kind, paired_change, replace_section, start, table, wait
 
 RUNS = HOME / "runs" / "rivals"
 SAMPLES = 32
@@ -99,7 +99,7 @@ def main() -> None:
 
 
 def finish(run: Run) -> None:
-    if run.finished and json.loads(run.folder.with_suffix(".yaml").read_text()) == run.spec:
+    if run.finished and json.loads(beside(run.folder, ".yaml").read_text()) == run.spec:
         return
     shutil.rmtree(run.folder, ignore_errors=True)
     print(f"{run.name}: starts", flush=True)

@@ -161,6 +161,26 @@ def test_vard_reaches_the_closed_form_optimum(eta: float) -> None:
     assert kl == pytest.approx(expected_kl, rel=0.2)
 
 
+def test_ddpo_raises_the_expected_reward() -> None:
+    session = toy()
+    prior = finished(session, 10_000)
+    for iteration in range(20):
+        ids = [f"{iteration}-{i}" for i in range(N)]
+        list(session.sample(request(ids, 1_000 * iteration, retain=True), lambda: False))
+        rewards = torch.stack([session.trajectories[name].states[-1].flatten() @ REWARD for name in ids])
+        advantages = ((rewards - rewards.mean()) / rewards.std()).tolist()
+        session.improve_policy(
+            pb.ImprovePolicyRequest(
+                trajectory_ids=ids, steps=STEPS, batch=N, learning_rate=0.02, seed=iteration,
+                clipped_ratio=pb.ClippedRatioObjective(advantages=advantages, clip=0.1),
+            ),
+            lambda: False,
+        )  # fmt: skip
+        session.release(ids)
+    gained = ((finished(session, 10_000) - prior) @ REWARD).mean().item()
+    assert gained > 0.5 * (prior @ REWARD).std().item()
+
+
 def test_the_chain_has_the_spread_that_its_recursion_says() -> None:
     """Var[x_{k+1}] = α_k² Var[x_k] + σ_k²: what the closed form rests on."""
     session = toy()
