@@ -3,7 +3,7 @@
 The three take turns, round after round, so that a noisy machine is as noisy to each. Compared are the seconds of the
 training iterations (the first left out: it warms caches up) and the worker's peak memory.
 
-    ./vard bench overhead [--rounds 5] [--iterations 5]
+    ./vard bench overhead [--rounds 5] [--iterations 5] [--threads N]
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import HOME, Json, example, machine, metrics, of_kind, replace_section, start, table, wait
+from harness import HOME, Json, beside, example, machine, metrics, of_kind, replace_section, start, table, wait
 
 PHASES = ("sample", "score", "value", "policy", "total")
 
@@ -27,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="vard bench overhead", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--iterations", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of a PyTorch operator (default: all cores)")
     parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.plain:
@@ -36,24 +38,25 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for round_ in range(arguments.rounds):
             for arm, results in arms.items():
-                results.append(measure(arm, Path(folder) / f"{round_}-{arm.split()[0]}", arguments.iterations))
+                results.append(measure(arm, Path(folder) / f"{round_}-{arm.split()[0]}", arguments))
                 print(f"round {round_ + 1}: {arm}: {results[-1]['seconds']['total']:.2f} s an iteration", file=sys.stderr)
     text = report(arms, arguments)
     print(text)
     replace_section(HOME / "docs" / "benchmarks.md", "overhead", text)
 
 
-def specification(iterations: int, worker: str) -> Json:
-    spec = example(name="overhead", evaluate={"every": iterations, "images": 16}, worker=worker)
+def specification(arguments: argparse.Namespace, worker: str) -> Json:
+    iterations = arguments.iterations
+    spec = example(name="overhead", threads=arguments.threads, evaluate={"every": iterations, "images": 16}, worker=worker)
     spec["algorithm"] |= {"iterations": iterations, "value": spec["algorithm"]["value"] | {"warmup": 1}}
     return spec
 
 
-def measure(arm: str, folder: Path, iterations: int) -> Json:
+def measure(arm: str, folder: Path, arguments: argparse.Namespace) -> Json:
     """Mean seconds of an iteration by phase, and the worker process's peak resident memory in MiB."""
-    spec = specification(iterations, "local" if arm.startswith("plain") else arm)
+    spec = specification(arguments, "local" if arm.startswith("plain") else arm)
     if arm == "plain Python":
-        file = folder.with_suffix(".json")
+        file = beside(folder, ".json")
         file.write_text(json.dumps(spec))
         done = subprocess.run([sys.executable, __file__, "--plain", file], check=True, capture_output=True, cwd=HOME)
         return json.loads(done.stdout.splitlines()[-1])
@@ -96,6 +99,7 @@ def plain(spec: Json) -> Json:
     from vard_worker.handler import peak_memory
     from vard_worker.session import Session
 
+    torch.set_num_threads(spec["threads"])
     never = lambda: False  # noqa: E731
     algorithm, sampler, model = spec["algorithm"], spec["sampler"], spec["model"]
     value, policy, samples = algorithm["value"], algorithm["policy"], algorithm["samples"]
@@ -156,7 +160,7 @@ def plain(spec: Json) -> Json:
         iterations.append([*(after - before for before, after in zip(marks, marks[1:])), marks[-1] - marks[0]])
     draw("evaluation", spec["evaluate"]["images"], retain=False)
     seconds = {phase: statistics.mean(row[i] for row in iterations[1:]) for i, phase in enumerate(PHASES)}
-    return {"seconds": seconds, "peak": peak_memory() / 2**20, "threads": torch.get_num_threads()}
+    return {"seconds": seconds, "peak": peak_memory() / 2**20}
 
 
 def report(arms: dict[str, list[Json]], arguments: argparse.Namespace) -> str:
@@ -169,7 +173,7 @@ def report(arms: dict[str, list[Json]], arguments: argparse.Namespace) -> str:
         rows.append([arm, *phases, f"{throughput:.3f}", f"{statistics.median(r['peak'] for r in results):.0f}", f"{memory:.3f}"])
     header = ["arm", *(f"{phase}, s" for phase in PHASES), "throughput", "peak, MiB", "memory"]
     return (
-        f"`./vard bench overhead --rounds {arguments.rounds} --iterations {arguments.iterations}` on {machine()}. "
+        f"`./vard bench overhead --rounds {arguments.rounds} --iterations {arguments.iterations} --threads {arguments.threads}` on {machine()}. "
         "Seconds of one training iteration of the example and the peak memory of the process that computes, medians over the rounds; "
         "throughput and memory are medians of the paired ratios to plain Python.\n\n" + table(header, rows)
     )

@@ -48,6 +48,8 @@ class WorkerHandler:
         # cuBLAS asks for this, at its start, to be deterministic.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
+        # A help in finding reads of memory that nobody wrote; it costs a pass over every new tensor.
+        torch.utils.deterministic.fill_uninitialized_memory = False
         torch.backends.cudnn.benchmark = False
         # A worker has no terminal: bars that others draw would only fill its log.
         diffusers.utils.logging.disable_progress_bar()
