@@ -5,8 +5,8 @@ import dev.vard.spec.AlgorithmSpec.VardSpec;
 import dev.vard.spec.RunSpec;
 
 /**
- * A training algorithm. Both functions are pure: the same state and outcome give the same answer, so a run can be
- * stopped after any step and go on from its state.
+ * A training algorithm. Both functions are pure: the same state and outcome give the same answer,
+ * so a run can be stopped after any step and go on from its state.
  *
  * @param <S> an immutable value that decides everything to come
  */

@@ -9,8 +9,9 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * DDPO (Black et al., "Training Diffusion Models with Reinforcement Learning", 2023): a policy gradient with PPO's
- * clipped ratio and advantages normalised per prompt, as the authors' code does it.
+ * DDPO (Black et al., "Training Diffusion Models with Reinforcement Learning", 2023): a policy
+ * gradient with PPO's clipped ratio and advantages normalised per prompt, as the authors' code does
+ * it.
  */
 public final class Ddpo implements Algorithm<DdpoState> {
   /** A prompt's statistics are of its last so many rewards. */
@@ -57,7 +58,8 @@ public final class Ddpo implements Algorithm<DdpoState> {
       case RELEASE -> new Action.Release(iteration, operation, ids(iteration));
       case FINISH -> new Action.Finish(iteration);
       case ASSESS, FIT ->
-          throw new IllegalArgumentException("DDPO has no value network to " + state.progress().step());
+          throw new IllegalArgumentException(
+              "DDPO has no value network to " + state.progress().step());
     };
   }
 
@@ -112,10 +114,7 @@ public final class Ddpo implements Algorithm<DdpoState> {
           List.copyOf(last.subList(Math.max(0, last.size() - HISTORY), last.size())));
     }
     return new DdpoState(
-        state.progress().collected(rewards.size(), Step.IMPROVE),
-        rewards,
-        history,
-        state.kl());
+        state.progress().collected(rewards.size(), Step.IMPROVE), rewards, history, state.kl());
   }
 
   private List<Double> advantages(DdpoState state) {

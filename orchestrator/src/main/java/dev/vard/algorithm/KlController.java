@@ -4,22 +4,31 @@ import dev.vard.spec.KlSpec;
 import java.util.List;
 
 /**
- * Moves η so that the policy's KL to the pretrained model comes near a budget and stays below it: multiplicatively, as
- * in adaptive-KL PPO (Schulman et al., 2017). With a fixed weight it does nothing.
+ * Moves η so that the policy's KL to the pretrained model comes near a budget and stays below it:
+ * multiplicatively, as in adaptive-KL PPO (Schulman et al., 2017). With a fixed weight it does
+ * nothing.
  *
- * <p>While the KL is below its aim and still grows, η stays. A policy that has just begun to move has a small KL because
- * it is young, not because η is large; lowering η then would be paid for a few iterations later.
+ * <p>While the KL is below its aim and still grows, η stays. A policy that has just begun to move
+ * has a small KL because it is young, not because η is large; lowering η then would be paid for a
+ * few iterations later.
  */
 final class KlController {
-  /** The first η makes the whole budget cost so many deviations of the reward; by experience about right. */
+  /**
+   * The first η makes the whole budget cost so many deviations of the reward; by experience about
+   * right.
+   */
   static final double START_COST = 2.0;
 
-  /** A budget is a bound, and the KL moves up and down from phase to phase: the controller aims so far below. */
+  /**
+   * A budget is a bound, and the KL moves up and down from phase to phase: the controller aims so
+   * far below.
+   */
   static final double AIM = 0.9;
 
   /**
-   * η answers to the relative error with this exponent. At the optimum of a linear reward - η · KL the KL falls as 1/η²,
-   * which asks for 0.5; real rewards flatten out, and were seen to ask for a little more.
+   * η answers to the relative error with this exponent. At the optimum of a linear reward - η · KL
+   * the KL falls as 1/η², which asks for 0.5; real rewards flatten out, and were seen to ask for a
+   * little more.
    */
   static final double EXPONENT = 0.6;
 
@@ -52,8 +61,8 @@ final class KlController {
    * After a policy phase.
    *
    * @param state of that phase
-   * @param kls its steps' estimates in nats per trajectory; the second half counts, for it is nearer to what is sampled
-   *     next
+   * @param kls its steps' estimates in nats per trajectory; the second half counts, for it is
+   *     nearer to what is sampled next
    */
   KlState next(KlState state, List<Double> kls) {
     double kl =

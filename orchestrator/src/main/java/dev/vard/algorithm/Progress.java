@@ -32,7 +32,6 @@ public record Progress(
   }
 
   Progress nextIteration() {
-    return new Progress(
-        iteration + 1, Step.COLLECT, operation, rewardQueries, evaluationQueries);
+    return new Progress(iteration + 1, Step.COLLECT, operation, rewardQueries, evaluationQueries);
   }
 }

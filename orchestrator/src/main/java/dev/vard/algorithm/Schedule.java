@@ -27,7 +27,10 @@ final class Schedule {
     return seeds;
   }
 
-  /** Iteration k's trajectories. Prompts are dealt from shuffled decks, so that each comes equally often. */
+  /**
+   * Iteration k's trajectories. Prompts are dealt from shuffled decks, so that each comes equally
+   * often.
+   */
   List<Trajectory> training(int iteration) {
     List<Trajectory> trajectories = new ArrayList<>();
     int deck = -1;

@@ -3,10 +3,10 @@ package dev.vard.algorithm;
 /**
  * Independent seeds for everything random in a run.
  *
- * <p>A seed is the run's seed with purpose, iteration and index mixed in one after the other: {@code
- * h ← mix(h + γ · (x + 1))}, where mix is SplitMix64's finaliser and γ its odd constant (Steele, Lea and Flood, "Fast
- * Splittable Pseudorandom Number Generators", OOPSLA 2014). The highest bit is dropped, so that a seed is a number
- * from 0 to 2^63 − 1 in Java and Python alike.
+ * <p>A seed is the run's seed with purpose, iteration and index mixed in one after the other:
+ * {@code h ← mix(h + γ · (x + 1))}, where mix is SplitMix64's finaliser and γ its odd constant
+ * (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014). The
+ * highest bit is dropped, so that a seed is a number from 0 to 2^63 − 1 in Java and Python alike.
  *
  * @param run the run's seed
  */

@@ -9,7 +9,8 @@ package dev.vard.algorithm;
  *                  └─────────────────────────────┘
  * </pre>
  *
- * A warm-up iteration leaves out {@code IMPROVE}; {@code RELEASE} is left out where nothing is to be forgotten.
+ * A warm-up iteration leaves out {@code IMPROVE}; {@code RELEASE} is left out where nothing is to
+ * be forgotten.
  */
 public enum Step {
   EVALUATE,

@@ -8,10 +8,12 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * VARD: fit a value network to the rewards of the last iterations, then let its gradient flow into the policy.
+ * VARD: fit a value network to the rewards of the last iterations, then let its gradient flow into
+ * the policy.
  *
- * <p>The reward's scale, its mean and deviation, is that of the warm-up, whose images the pretrained model drew. A
- * moving scale would shrink the value's gradient as the rewards spread, and with it the meaning of η.
+ * <p>The reward's scale, its mean and deviation, is that of the warm-up, whose images the
+ * pretrained model drew. A moving scale would shrink the value's gradient as the rewards spread,
+ * and with it the meaning of η.
  */
 public final class Vard implements Algorithm<VardState> {
   private final VardSpec spec;
@@ -38,8 +40,7 @@ public final class Vard implements Algorithm<VardState> {
     return switch (state.progress().step()) {
       case EVALUATE -> new Action.Evaluate(iteration, schedule.evaluation());
       case COLLECT -> new Action.Collect(iteration, operation, schedule.training(iteration));
-      case ASSESS ->
-          new Action.AssessValue(iteration, targets(state, fresh(state)), value.batch());
+      case ASSESS -> new Action.AssessValue(iteration, targets(state, fresh(state)), value.batch());
       case FIT ->
           new Action.FitValue(
               iteration,
@@ -63,7 +64,8 @@ public final class Vard implements Algorithm<VardState> {
               state.kl().weight(),
               new Objective.Value());
       case RELEASE ->
-          new Action.Release(iteration, operation, expired(state).stream().map(Scored::id).toList());
+          new Action.Release(
+              iteration, operation, expired(state).stream().map(Scored::id).toList());
       case FINISH -> new Action.Finish(iteration);
     };
   }

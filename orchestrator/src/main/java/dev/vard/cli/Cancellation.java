@@ -8,13 +8,18 @@ import sun.misc.Signal;
 import sun.misc.SignalHandler;
 
 /**
- * While open, SIGINT and SIGTERM interrupt a thread instead of ending the process, so that a run can save what it has.
- * Whoever does not want to wait for that sends another signal, which ends the process at once.
+ * While open, SIGINT and SIGTERM interrupt a thread instead of ending the process, so that a run
+ * can save what it has. Whoever does not want to wait for that sends another signal, which ends the
+ * process at once.
  *
- * <p>A shutdown hook would not do: all hooks run at the same time, and others end the worker that the run still needs.
+ * <p>A shutdown hook would not do: all hooks run at the same time, and others end the worker that
+ * the run still needs.
  */
 final class Cancellation implements AutoCloseable {
-  /** Some tools, timeout(1) among them, signal a process and then its group: that is one wish, not two. */
+  /**
+   * Some tools, timeout(1) among them, signal a process and then its group: that is one wish, not
+   * two.
+   */
   private static final Duration SAME_WISH = Duration.ofSeconds(1);
 
   private final Thread thread;

@@ -46,7 +46,10 @@ record ClosingTable(RunResult result, OptionalDouble klBudget, Optional<Path> re
     return format("%.4g   (95 %%: %.4g to %.4g)", interval.mean(), interval.low(), interval.high());
   }
 
-  /** Relative to the size of the reward before, which may be negative: from -1.355 to -1.020 is 24.7 % better. */
+  /**
+   * Relative to the size of the reward before, which may be negative: from -1.355 to -1.020 is 24.7
+   * % better.
+   */
   private static String change(double before, double after) {
     double difference = after - before;
     if (before == 0) {
@@ -85,7 +88,9 @@ record ClosingTable(RunResult result, OptionalDouble klBudget, Optional<Path> re
   private void part(List<String> parts, String name, double seconds) {
     if (seconds >= 0.05) {
       parts.add(
-          name + " " + Readable.duration(seconds)
+          name
+              + " "
+              + Readable.duration(seconds)
               + format(" (%.0f %%)", 100 * seconds / result.seconds().total()));
     }
   }

@@ -28,8 +28,9 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
   private static final int BAR = 24;
 
   /**
-   * An iteration's share of the bar: sampling, value and policy each count as many units as there are samples. The
-   * three take about as long as each other, which is what makes the time left believable.
+   * An iteration's share of the bar: sampling, value and policy each count as many units as there
+   * are samples. The three take about as long as each other, which is what makes the time left
+   * believable.
    */
   private static final int PHASES = 3;
 
@@ -113,7 +114,9 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
         line -> {
           line.stepTo(units() + within(phase, images));
           line.setExtraMessage(
-              "%d/%d %s%s".formatted(iteration, iterations(), phase.name().toLowerCase(Locale.ROOT), measures()));
+              "%d/%d %s%s"
+                  .formatted(
+                      iteration, iterations(), phase.name().toLowerCase(Locale.ROOT), measures()));
         });
   }
 
@@ -181,14 +184,19 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
         nats -> {
           text.append(format("  KL %.1f", nats));
           run.map(Started::klBudget)
-              .ifPresent(budget -> budget.ifPresent(most -> text.append("/" + Readable.given(most))));
+              .ifPresent(
+                  budget -> budget.ifPresent(most -> text.append("/" + Readable.given(most))));
           text.append(" nats");
         });
     return text.append(format("  queries %d", queries)).toString();
   }
 
   private static String render(ProgressState state, int width) {
-    return line(state.getNormalizedProgress(), state.getElapsedAfterStart(), state.getExtraMessage(), width);
+    return line(
+        state.getNormalizedProgress(),
+        state.getElapsedAfterStart(),
+        state.getExtraMessage(),
+        width);
   }
 
   /**
@@ -200,7 +208,8 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
   static String line(double done, Duration elapsed, String message, int width) {
     int filled = (int) Math.round(done * BAR);
     String text =
-        format("[%s%s] %3.0f %%  ", "=".repeat(filled), " ".repeat(BAR - filled), 100 * done) + message;
+        format("[%s%s] %3.0f %%  ", "=".repeat(filled), " ".repeat(BAR - filled), 100 * done)
+            + message;
     if (done > 0 && done < 1) {
       text += "  left " + Readable.duration(elapsed.toMillis() / 1000.0 * (1 - done) / done);
     }

@@ -112,7 +112,8 @@ final class RunCommand implements Callable<Integer> {
       throw new ParameterException(
           command.commandLine(),
           specification
-              + ": reward.kind: supplied needs a Java program that brings the reward; give another kind");
+              + ": reward.kind: supplied needs a Java program that brings the reward; give another"
+              + " kind");
     }
     return spec;
   }

@@ -9,12 +9,19 @@ import java.util.stream.IntStream;
 /**
  * The reward before training and after it.
  *
- * @param basis {@code evaluation}; {@code training} where no evaluation followed the training, or none was made at all
- * @param difference after minus before, paired image by image; empty where the images are not the same
+ * @param basis {@code evaluation}; {@code training} where no evaluation followed the training, or
+ *     none was made at all
+ * @param difference after minus before, paired image by image; empty where the images are not the
+ *     same
  * @param images of each of the two; 0 where unknown
  */
 record Comparison(
-    String basis, JsonNode before, JsonNode after, Optional<Interval> difference, int images, int afterIteration) {
+    String basis,
+    JsonNode before,
+    JsonNode after,
+    Optional<Interval> difference,
+    int images,
+    int afterIteration) {
 
   static Optional<Comparison> of(Metrics metrics) {
     if (metrics.evaluations().size() > 1) {

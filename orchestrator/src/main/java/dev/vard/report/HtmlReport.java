@@ -26,9 +26,11 @@ import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
 
 /**
- * Writes a run's {@code report.html}: one page that needs nothing else, neither network nor files beside it.
+ * Writes a run's {@code report.html}: one page that needs nothing else, neither network nor files
+ * beside it.
  *
- * <p>A run that was interrupted, has no value function or was never evaluated gets a page of what there is.
+ * <p>A run that was interrupted, has no value function or was never evaluated gets a page of what
+ * there is.
  */
 public final class HtmlReport {
   private static final String UPLOT = "/META-INF/resources/webjars/uplot/1.6.30/dist/";
@@ -63,7 +65,8 @@ public final class HtmlReport {
     Path beside = runFolder.resolve("report.html.part");
     try {
       Files.writeString(beside, page);
-      Files.move(beside, report, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
+      Files.move(
+          beside, report, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
       throw new ReportException(Code.STORAGE, report + " cannot be written: " + e, e);
     }
@@ -122,7 +125,9 @@ public final class HtmlReport {
     ToDoubleFunction<JsonNode> evaluation =
         event -> event.at("/seconds/sample").asDouble() + event.at("/seconds/score").asDouble();
     double recorded =
-        metrics.iterations().stream().mapToDouble(event -> event.at("/seconds/total").asDouble()).sum()
+        metrics.iterations().stream()
+                .mapToDouble(event -> event.at("/seconds/total").asDouble())
+                .sum()
             + metrics.evaluations().stream().mapToDouble(evaluation).sum();
     return metrics
         .ending()
@@ -160,16 +165,21 @@ public final class HtmlReport {
     }
   }
 
-  /** Draws the evaluation's first image anew. Empty for unconditional models, whose pipeline loads no LoRA by itself. */
+  /**
+   * Draws the evaluation's first image anew. Empty for unconditional models, whose pipeline loads
+   * no LoRA by itself.
+   */
   private Optional<String> snippet(Path folder, JsonNode spec, Pictures pictures) {
     String checkpoint = spec.at("/model/checkpoint").asText();
-    if (checkpoint.isEmpty() || pictures.pairs().stream().allMatch(pair -> pair.prompt().isEmpty())) {
+    if (checkpoint.isEmpty()
+        || pictures.pairs().stream().allMatch(pair -> pair.prompt().isEmpty())) {
       return Optional.empty();
     }
     Pictures.Pair first = pictures.pairs().getFirst();
     boolean ddpm = spec.at("/sampler/kind").asText().equals("ddpm");
     String revision = spec.at("/model/revision").asText();
-    String bfloat16 = spec.at("/model/dtype").asText().equals("bfloat16") ? ", torch_dtype=torch.bfloat16" : "";
+    String bfloat16 =
+        spec.at("/model/dtype").asText().equals("bfloat16") ? ", torch_dtype=torch.bfloat16" : "";
     return Optional.of(
         """
         import torch

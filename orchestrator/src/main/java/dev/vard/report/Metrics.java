@@ -18,12 +18,19 @@ import java.util.TreeMap;
  *
  * @param evaluations in order; where an iteration was evaluated twice, the later one
  * @param iterations in order; where an iteration was done twice, the later one
- * @param ending {@code finished}, {@code failed} or {@code cancelled}; empty for a run that goes on or was killed
+ * @param ending {@code finished}, {@code failed} or {@code cancelled}; empty for a run that goes on
+ *     or was killed
  */
 record Metrics(
-    JsonNode started, List<JsonNode> evaluations, List<JsonNode> iterations, Optional<JsonNode> ending) {
+    JsonNode started,
+    List<JsonNode> evaluations,
+    List<JsonNode> iterations,
+    Optional<JsonNode> ending) {
 
-  /** A last line without its end is left out: the run was killed while it wrote it, or writes it now. */
+  /**
+   * A last line without its end is left out: the run was killed while it wrote it, or writes it
+   * now.
+   */
   static Metrics read(Path file) {
     String text;
     try {
@@ -54,7 +61,8 @@ record Metrics(
         started.orElseThrow(
             () ->
                 new ReportException(
-                    Code.NO_RUN, file + " tells of no run's start; there is nothing to report yet")),
+                    Code.NO_RUN,
+                    file + " tells of no run's start; there is nothing to report yet")),
         List.copyOf(evaluations.values()),
         List.copyOf(iterations.values()),
         ending);
@@ -66,7 +74,8 @@ record Metrics(
     } catch (JsonProcessingException e) {
       throw new ReportException(
           Code.BAD_METRICS,
-          "%s: line %d is not JSON; mend or remove it: %s".formatted(file, number, e.getOriginalMessage()),
+          "%s: line %d is not JSON; mend or remove it: %s"
+              .formatted(file, number, e.getOriginalMessage()),
           e);
     }
   }

@@ -47,11 +47,14 @@ record Pictures(
     int height = 0;
     List<JsonNode> items;
     try {
-      items = StreamSupport.stream(new ObjectMapper().readTree(list.toFile()).spliterator(), false).toList();
+      items =
+          StreamSupport.stream(new ObjectMapper().readTree(list.toFile()).spliterator(), false)
+              .toList();
       for (int i = 0; i < Math.min(items.size(), MOST); i++) {
         Optional<Thumbnail> first = thumbnail(samples, before, i);
         Optional<Thumbnail> second = compared ? thumbnail(samples, after, i) : Optional.empty();
-        for (Thumbnail picture : List.of(first, second).stream().flatMap(Optional::stream).toList()) {
+        for (Thumbnail picture :
+            List.of(first, second).stream().flatMap(Optional::stream).toList()) {
           width = Math.max(width, picture.width());
           height = Math.max(height, picture.height());
         }

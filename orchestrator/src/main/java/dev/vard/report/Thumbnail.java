@@ -14,7 +14,8 @@ import javax.imageio.ImageIO;
 /**
  * A picture small enough to stand in the page.
  *
- * @param uri a data URI: the PNG itself up to {@value #AS_IT_IS} pixels a side, a JPEG of at most {@value #LARGEST} above
+ * @param uri a data URI: the PNG itself up to {@value #AS_IT_IS} pixels a side, a JPEG of at most
+ *     {@value #LARGEST} above
  * @param width pixels
  * @param height pixels
  */
@@ -38,7 +39,8 @@ record Thumbnail(String uri, int width, int height) {
     BufferedImage small = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
     Graphics2D graphics = small.createGraphics();
     // Averages areas: Graphics2D's own interpolations leave pixels out when they shrink this far.
-    graphics.drawImage(image.getScaledInstance(width, height, Image.SCALE_AREA_AVERAGING), 0, 0, null);
+    graphics.drawImage(
+        image.getScaledInstance(width, height, Image.SCALE_AREA_AVERAGING), 0, 0, null);
     graphics.dispose();
     ByteArrayOutputStream jpeg = new ByteArrayOutputStream();
     ImageIO.write(small, "jpeg", jpeg);

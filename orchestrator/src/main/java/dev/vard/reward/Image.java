@@ -56,9 +56,23 @@ public final class Image {
    * @return 0 to 255
    */
   public int at(int row, int column, int channel) {
-    if (row < 0 || row >= height || column < 0 || column >= width || channel < 0 || channel >= CHANNELS) {
+    if (row < 0
+        || row >= height
+        || column < 0
+        || column >= width
+        || channel < 0
+        || channel >= CHANNELS) {
       throw new IndexOutOfBoundsException(
-          "(" + row + ", " + column + ", " + channel + ") of an image of " + height + " x " + width);
+          "("
+              + row
+              + ", "
+              + column
+              + ", "
+              + channel
+              + ") of an image of "
+              + height
+              + " x "
+              + width);
     }
     return rgb[(row * width + column) * CHANNELS + channel] & 0xff;
   }

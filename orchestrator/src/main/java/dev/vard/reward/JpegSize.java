@@ -10,7 +10,10 @@ import javax.imageio.ImageWriteParam;
 import javax.imageio.ImageWriter;
 import javax.imageio.stream.MemoryCacheImageOutputStream;
 
-/** How large an image is as a JPEG, by ImageIO: baseline, 4:2:0, standard tables. Nothing touches a disk. */
+/**
+ * How large an image is as a JPEG, by ImageIO: baseline, 4:2:0, standard tables. Nothing touches a
+ * disk.
+ */
 final class JpegSize {
   private static final double BYTES_PER_KILOBYTE = 1000;
 

@@ -21,12 +21,18 @@ public interface Reward {
    */
   List<RewardOutcome> score(List<RewardQuery> queries) throws Exception;
 
-  /** Most images in one call. One at a time is best for a reward that computes here: all threads get work. */
+  /**
+   * Most images in one call. One at a time is best for a reward that computes here: all threads get
+   * work.
+   */
   default int batch() {
     return 1;
   }
 
-  /** A reward of a Java function of image and prompt. The function must bear several threads at once. */
+  /**
+   * A reward of a Java function of image and prompt. The function must bear several threads at
+   * once.
+   */
   static Reward of(String name, ToDoubleBiFunction<Image, String> function) {
     return new Reward() {
       @Override
@@ -48,7 +54,8 @@ public interface Reward {
   /**
    * The built-in reward that a specification names.
    *
-   * @throws IllegalArgumentException for {@link RewardSpec.Supplied}, which only a Java program can bring
+   * @throws IllegalArgumentException for {@link RewardSpec.Supplied}, which only a Java program can
+   *     bring
    */
   static Reward of(RewardSpec spec) {
     return switch (spec) {
@@ -62,7 +69,8 @@ public interface Reward {
       }
       case RewardSpec.Supplied() ->
           throw new IllegalArgumentException(
-              "reward.kind is supplied: the Java program that starts the run has to bring the reward");
+              "reward.kind is supplied: the Java program that starts the run has to bring the"
+                  + " reward");
     };
   }
 }

@@ -8,7 +8,12 @@ public final class RewardException extends RuntimeException {
   private final boolean retryable;
 
   RewardException(
-      String reward, RewardQuery query, String code, String problem, boolean retryable, Throwable cause) {
+      String reward,
+      RewardQuery query,
+      String code,
+      String problem,
+      boolean retryable,
+      Throwable cause) {
     super(
         "reward %s: %s (%s; prompt '%s', seed %d)"
             .formatted(reward, problem, code, query.prompt(), query.seed()),

@@ -11,8 +11,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 
 /**
- * Scores images in parallel as they arrive. Images that wait or are being scored take at most a fixed number of bytes:
- * who brings more waits, and with it the worker that sends them.
+ * Scores images in parallel as they arrive. Images that wait or are being scored take at most a
+ * fixed number of bytes: who brings more waits, and with it the worker that sends them.
  */
 public final class RewardScorer implements AutoCloseable {
   /** Bounds the heap: pictures of 1024 × 1024 still keep 20 threads busy. */
@@ -28,7 +28,8 @@ public final class RewardScorer implements AutoCloseable {
   public RewardScorer(Reward reward, int threads) {
     this.reward = reward;
     this.threads =
-        Executors.newFixedThreadPool(threads, Thread.ofPlatform().name("reward-", 0).daemon().factory());
+        Executors.newFixedThreadPool(
+            threads, Thread.ofPlatform().name("reward-", 0).daemon().factory());
   }
 
   /** Begins a round of so many queries. */
@@ -57,9 +58,11 @@ public final class RewardScorer implements AutoCloseable {
     }
 
     /**
-     * Takes the next query, in the order in which the scores are wanted. Blocks while too much is in flight.
+     * Takes the next query, in the order in which the scores are wanted. Blocks while too much is
+     * in flight.
      *
-     * @throws RewardException if a query of this round failed already: there is no use in sampling on
+     * @throws RewardException if a query of this round failed already: there is no use in sampling
+     *     on
      */
     public void add(RewardQuery query) throws InterruptedException {
       throwFailure();
@@ -140,8 +143,7 @@ public final class RewardScorer implements AutoCloseable {
       try {
         return reward.score(batch);
       } catch (Throwable e) { // an Error too must stop the run, not only this thread
-        throw new RewardException(
-            reward.name(), batch.getFirst(), "THREW", "threw " + e, false, e);
+        throw new RewardException(reward.name(), batch.getFirst(), "THREW", "threw " + e, false, e);
       }
     }
 
@@ -150,7 +152,12 @@ public final class RewardScorer implements AutoCloseable {
         case RewardOutcome.Score(double value) when Double.isFinite(value) -> value;
         case RewardOutcome.Score(double value) ->
             throw new RewardException(
-                reward.name(), query, "NOT_FINITE", "gave " + value + ", not a finite number", false, null);
+                reward.name(),
+                query,
+                "NOT_FINITE",
+                "gave " + value + ", not a finite number",
+                false,
+                null);
         case RewardOutcome.Failure failed ->
             throw new RewardException(
                 reward.name(), query, failed.code(), failed.message(), failed.retryable(), null);

@@ -3,8 +3,8 @@ package dev.vard.run;
 import java.time.Duration;
 
 /**
- * How long each request may take. Generous: they are there so that a run does not hang for ever, not to judge how fast
- * a worker is.
+ * How long each request may take. Generous: they are there so that a run does not hang for ever,
+ * not to judge how fast a worker is.
  */
 final class Deadlines {
   /** A large checkpoint may have to be downloaded first. */

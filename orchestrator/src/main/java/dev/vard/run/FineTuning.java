@@ -26,8 +26,8 @@ import org.slf4j.LoggerFactory;
  * }
  * }</pre>
  *
- * <p>Interrupting the thread that runs stops the run: it saves the adapter as it is and throws a {@link RunException}
- * that is {@link RunException#cancelled()}.
+ * <p>Interrupting the thread that runs stops the run: it saves the adapter as it is and throws a
+ * {@link RunException} that is {@link RunException#cancelled()}.
  */
 public final class FineTuning {
   private static final Logger LOG = LoggerFactory.getLogger(FineTuning.class);

@@ -6,8 +6,8 @@ import dev.vard.algorithm.Seeds;
 import dev.vard.algorithm.Target;
 import dev.vard.algorithm.Trajectory;
 import dev.vard.proto.v1.AdapterConfig;
-import dev.vard.proto.v1.CloseRequest;
 import dev.vard.proto.v1.ClippedRatioObjective;
+import dev.vard.proto.v1.CloseRequest;
 import dev.vard.proto.v1.DType;
 import dev.vard.proto.v1.EvaluateRequest;
 import dev.vard.proto.v1.ExportRequest;
@@ -60,10 +60,7 @@ final class Requests {
   }
 
   SampleRequest sample(Action.Collect action) {
-    return sample(action.trajectories())
-        .setOperation(action.operation())
-        .setRetain(true)
-        .build();
+    return sample(action.trajectories()).setOperation(action.operation()).setRetain(true).build();
   }
 
   EvaluateRequest assess(Action.AssessValue action) {

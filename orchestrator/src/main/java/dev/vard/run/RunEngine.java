@@ -37,8 +37,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Does what the algorithm asks for, one action after the other, until it is finished. The one place that knows the
- * loop. For one run, used by one thread.
+ * Does what the algorithm asks for, one action after the other, until it is finished. The one place
+ * that knows the loop. For one run, used by one thread.
  */
 final class RunEngine {
   private static final Logger LOG = LoggerFactory.getLogger(RunEngine.class);
@@ -76,7 +76,8 @@ final class RunEngine {
   /**
    * Runs to the end.
    *
-   * @throws RunException if there is no end to reach; the events have told so, and what could be saved was
+   * @throws RunException if there is no end to reach; the events have told so, and what could be
+   *     saved was
    */
   RunResult run() {
     try {
@@ -237,7 +238,8 @@ final class RunEngine {
     iteration.value =
         Optional.of(
             new ValueMetrics(
-                iteration.quality, mean(secondHalf(response.getLossesList()), Double::doubleValue)));
+                iteration.quality,
+                mean(secondHalf(response.getLossesList()), Double::doubleValue)));
     return new Outcome.Fitted();
   }
 

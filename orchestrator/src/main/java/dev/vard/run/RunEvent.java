@@ -11,8 +11,8 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 
 /**
- * Something that happened in a run. All but {@link PhaseStarted} and {@link Progress} are lines of {@code
- * metrics.jsonl}.
+ * Something that happened in a run. All but {@link PhaseStarted} and {@link Progress} are lines of
+ * {@code metrics.jsonl}.
  */
 @JsonTypeInfo(use = JsonTypeInfo.Id.NAME, property = "event")
 @JsonSubTypes({
@@ -28,8 +28,9 @@ import java.util.OptionalDouble;
 public sealed interface RunEvent {
 
   /**
-   * What the engine is busy with. An iteration goes through {@code SAMPLE}, {@code SCORE}, {@code VALUE} and {@code
-   * POLICY}, as far as its algorithm has them; an evaluation through {@code EVALUATE} alone.
+   * What the engine is busy with. An iteration goes through {@code SAMPLE}, {@code SCORE}, {@code
+   * VALUE} and {@code POLICY}, as far as its algorithm has them; an evaluation through {@code
+   * EVALUATE} alone.
    */
   enum Phase {
     OPEN,

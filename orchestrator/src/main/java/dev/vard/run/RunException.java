@@ -31,7 +31,8 @@ public final class RunException extends RuntimeException {
     }
     String code =
         switch (e.kind()) {
-          case REFUSED -> e.code() == ErrorCode.ERROR_CODE_UNSPECIFIED ? "REFUSED" : e.code().name();
+          case REFUSED ->
+              e.code() == ErrorCode.ERROR_CODE_UNSPECIFIED ? "REFUSED" : e.code().name();
           case UNAVAILABLE -> "WORKER_UNAVAILABLE";
           case DEADLINE -> "DEADLINE";
           case CANCELLED -> CANCELLED;
@@ -53,7 +54,10 @@ public final class RunException extends RuntimeException {
     return new RunException("STORAGE", message, cause);
   }
 
-  /** For programs: a worker's error code, {@code REWARD_FAILED}, {@code STORAGE}, {@link #CANCELLED}, … */
+  /**
+   * For programs: a worker's error code, {@code REWARD_FAILED}, {@code STORAGE}, {@link
+   * #CANCELLED}, …
+   */
   public String code() {
     return code;
   }

@@ -129,8 +129,7 @@ public record RunFolder(Path root, String runId) {
   /** Appends a line, at once: a run that is killed keeps what it had told. */
   void appendMetrics(String line) {
     try (BufferedWriter out =
-        Files.newBufferedWriter(
-            metrics(), StandardOpenOption.CREATE, StandardOpenOption.APPEND)) {
+        Files.newBufferedWriter(metrics(), StandardOpenOption.CREATE, StandardOpenOption.APPEND)) {
       out.write(line);
       out.newLine();
     } catch (IOException e) {

@@ -13,7 +13,10 @@ import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
 import com.fasterxml.jackson.datatype.jsr310.JavaTimeModule;
 import java.io.IOException;
 
-/** A run's events and result as JSON on one line: names in snake_case, times in ISO 8601, NaN as null. */
+/**
+ * A run's events and result as JSON on one line: names in snake_case, times in ISO 8601, NaN as
+ * null.
+ */
 public final class RunJson {
   private final ObjectMapper mapper =
       JsonMapper.builder()

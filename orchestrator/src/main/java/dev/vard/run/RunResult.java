@@ -9,7 +9,8 @@ package dev.vard.run;
  * @param evaluationQueries images scored for evaluation
  * @param rewardBefore mean reward of the evaluation images of the pretrained model
  * @param rewardAfter mean reward of the evaluation images, same prompts and seeds, of the final one
- * @param klPerTrajectory KL to the pretrained model in nats, mean over the last evaluation's trajectories
+ * @param klPerTrajectory KL to the pretrained model in nats, mean over the last evaluation's
+ *     trajectories
  * @param seconds where the time went, evaluations included
  * @param export folder that holds {@code pytorch_lora_weights.safetensors}
  */

@@ -55,7 +55,8 @@ record Key<T>(
     for (Enum<?> value : values) {
       names.add(ValueType.Choice.name(value));
     }
-    return new Key<>(path, type, absent, Optional.of(new Belongs(choice, List.copyOf(names))), meaning);
+    return new Key<>(
+        path, type, absent, Optional.of(new Belongs(choice, List.copyOf(names))), meaning);
   }
 
   List<String> segments() {

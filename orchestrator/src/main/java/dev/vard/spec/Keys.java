@@ -106,8 +106,8 @@ final class Keys {
       Key.required(
           "reward.kind",
           new Choice<>(RewardSpec.Kind.class),
-          "What is made large: minus or plus the kilobytes of the image as a JPEG, or the reward that a"
-              + " Java program brings.");
+          "What is made large: minus or plus the kilobytes of the image as a JPEG, or the reward"
+              + " that a Java program brings.");
   static final Key<Long> REWARD_QUALITY =
       Key.of("reward.quality", new Whole(1, 100), 95L, "JPEG quality.")
           .onlyWith(
@@ -136,8 +136,8 @@ final class Keys {
               "algorithm.value.kind",
               new Choice<>(ValueSpec.Kind.class),
               ValueSpec.Kind.CONV,
-              "The value network: small and convolutional on latents, or a head on the frozen encoder of"
-                  + " the denoising network, for large models."));
+              "The value network: small and convolutional on latents, or a head on the frozen"
+                  + " encoder of the denoising network, for large models."));
   static final Key<Long> VALUE_WIDTH =
       vard(
           Key.optional(
@@ -151,14 +151,17 @@ final class Keys {
               "algorithm.value.warmup",
               new Whole(0, 100_000),
               2L,
-              "First iterations that fit the value and leave the policy alone. Their rewards fix the"
-                  + " reward's scale; with 0, the first iteration's do."));
+              "First iterations that fit the value and leave the policy alone. Their rewards fix"
+                  + " the reward's scale; with 0, the first iteration's do."));
   static final Key<Long> VALUE_STEPS =
       vard(Key.of("algorithm.value.steps", STEPS, 40L, "Gradient steps of each iteration's fit."));
   static final Key<Long> VALUE_BATCH =
       vard(
           Key.of(
-              "algorithm.value.batch", BATCH, 128L, "(trajectory, t) pairs of each gradient step."));
+              "algorithm.value.batch",
+              BATCH,
+              128L,
+              "(trajectory, t) pairs of each gradient step."));
   static final Key<Double> VALUE_RATE =
       vard(Key.of("algorithm.value.learning-rate", POSITIVE, 1.0e-3, "Learning rate of the fit."));
   static final Key<Long> REPLAY =
@@ -190,7 +193,8 @@ final class Keys {
           "algorithm.policy.final-rate",
           new Decimal(0, true, 1),
           1.0,
-          "Learning rate of the last iteration, as a share of learning-rate; it falls linearly. 1 keeps it.");
+          "Learning rate of the last iteration, as a share of learning-rate; it falls linearly. 1"
+              + " keeps it.");
   static final Key<Double> POLICY_NORM =
       Key.of(
           "algorithm.policy.max-gradient-norm",
@@ -230,8 +234,8 @@ final class Keys {
           "evaluate.every",
           STEPS,
           4L,
-          "Iterations from one evaluation to the next. There is one before training and one after the"
-              + " last iteration in any case.");
+          "Iterations from one evaluation to the next. There is one before training and one after"
+              + " the last iteration in any case.");
   static final Key<Long> IMAGES =
       Key.of(
           "evaluate.images",
@@ -244,8 +248,8 @@ final class Keys {
           "worker",
           new Text(Pattern.compile("local|embedded|\\S+:\\d{1,5}"), "local, embedded or host:port"),
           "local",
-          "Where the model runs: a process that the program starts, inside the program, or a worker that"
-              + " already serves and sees the same files.");
+          "Where the model runs: a process that the program starts, inside the program, or a worker"
+              + " that already serves and sees the same files.");
   static final Key<Long> THREADS =
       Key.optional(
           "threads",
@@ -255,11 +259,48 @@ final class Keys {
 
   static final List<Key<?>> ALL =
       List.of(
-          NAME, SEED, CHECKPOINT, REVISION, DEVICE, DTYPE, ADAPTER_KIND, RANK, ALPHA, TARGETS,
-          PROMPTS_FILE, PROMPTS_LIST, SAMPLER_KIND, SAMPLER_STEPS, GUIDANCE, ETA, SAMPLER_BATCH,
-          REWARD_KIND, REWARD_QUALITY, ALGORITHM_KIND, ITERATIONS, SAMPLES, VALUE_KIND, VALUE_WIDTH,
-          WARMUP, VALUE_STEPS, VALUE_BATCH, VALUE_RATE, REPLAY, VALUE_NORM, POLICY_STEPS, POLICY_BATCH,
-          POLICY_RATE, FINAL_RATE, POLICY_NORM, KL_BUDGET, KL_WEIGHT, CLIP, ADVANTAGE_CLIP, EVERY, IMAGES, WORKER,
+          NAME,
+          SEED,
+          CHECKPOINT,
+          REVISION,
+          DEVICE,
+          DTYPE,
+          ADAPTER_KIND,
+          RANK,
+          ALPHA,
+          TARGETS,
+          PROMPTS_FILE,
+          PROMPTS_LIST,
+          SAMPLER_KIND,
+          SAMPLER_STEPS,
+          GUIDANCE,
+          ETA,
+          SAMPLER_BATCH,
+          REWARD_KIND,
+          REWARD_QUALITY,
+          ALGORITHM_KIND,
+          ITERATIONS,
+          SAMPLES,
+          VALUE_KIND,
+          VALUE_WIDTH,
+          WARMUP,
+          VALUE_STEPS,
+          VALUE_BATCH,
+          VALUE_RATE,
+          REPLAY,
+          VALUE_NORM,
+          POLICY_STEPS,
+          POLICY_BATCH,
+          POLICY_RATE,
+          FINAL_RATE,
+          POLICY_NORM,
+          KL_BUDGET,
+          KL_WEIGHT,
+          CLIP,
+          ADVANTAGE_CLIP,
+          EVERY,
+          IMAGES,
+          WORKER,
           THREADS);
 
   private Keys() {}

@@ -20,9 +20,11 @@ import java.util.OptionalInt;
 import java.util.regex.Pattern;
 
 /**
- * Reads a specification strictly: what it does not understand is an error, and all errors are told at once.
+ * Reads a specification strictly: what it does not understand is an error, and all errors are told
+ * at once.
  *
- * <p>Files that a specification names are looked for in the working directory first, then beside the specification.
+ * <p>Files that a specification names are looked for in the working directory first, then beside
+ * the specification.
  */
 public final class SpecReader {
   private static final double DEFAULT_BUDGET = 60.0;
@@ -56,7 +58,8 @@ public final class SpecReader {
     try {
       text = Files.readString(workingDirectory.resolve(file));
     } catch (CharacterCodingException e) {
-      throw unreadable(file, Code.BAD_YAML, "the file is not UTF-8 text; give a specification in YAML");
+      throw unreadable(
+          file, Code.BAD_YAML, "the file is not UTF-8 text; give a specification in YAML");
     } catch (IOException e) {
       throw unreadable(
           file,
@@ -124,7 +127,8 @@ public final class SpecReader {
         // As they stand in the file, then as they stand on the command line.
         List<String> sources = overrides.stream().map(Reading::sourceOf).toList();
         problems.sort(
-            Comparator.comparing((SpecProblem problem) -> sources.indexOf(problem.origin().source()))
+            Comparator.comparing(
+                    (SpecProblem problem) -> sources.indexOf(problem.origin().source()))
                 .thenComparing(problem -> problem.origin().line()));
         throw new SpecException(problems);
       }
@@ -212,7 +216,10 @@ public final class SpecReader {
           // A section of the wrong type has had its error already.
           if (!brokenAbove(key)) {
             add(
-                Code.MISSING_KEY, source.at(0), key.path(), "is missing; give " + key.type().describe());
+                Code.MISSING_KEY,
+                source.at(0),
+                key.path(),
+                "is missing; give " + key.type().describe());
           }
         }
         case Absent.Allowed<T> allowed -> {}
@@ -231,7 +238,8 @@ public final class SpecReader {
 
     private boolean brokenAbove(Key<?> key) {
       return problems.stream()
-          .anyMatch(problem -> key.path().startsWith(problem.path() + ".") && !problem.path().isEmpty());
+          .anyMatch(
+              problem -> key.path().startsWith(problem.path() + ".") && !problem.path().isEmpty());
     }
 
     private List<String> prompts() {
@@ -261,7 +269,11 @@ public final class SpecReader {
             Code.MISSING_FILE,
             origin,
             Keys.PROMPTS_FILE.path(),
-            "there is no file '" + name + "'" + places() + "; give a text file with a prompt a line");
+            "there is no file '"
+                + name
+                + "'"
+                + places()
+                + "; give a text file with a prompt a line");
         return List.of();
       }
       try {
@@ -306,7 +318,12 @@ public final class SpecReader {
             Code.MISSING_FILE,
             given.get(Keys.CHECKPOINT.path()),
             Keys.CHECKPOINT.path(),
-            "there is no folder '" + name + "'" + places() + "; give " + Keys.CHECKPOINT.type().describe());
+            "there is no folder '"
+                + name
+                + "'"
+                + places()
+                + "; give "
+                + Keys.CHECKPOINT.type().describe());
       }
       return name;
     }
@@ -349,7 +366,8 @@ public final class SpecReader {
             Code.CONFLICT,
             given.get(Keys.GUIDANCE.path()),
             Keys.GUIDANCE.path(),
-            get(Keys.GUIDANCE) + " needs prompts; give prompts.file or prompts.list, or a guidance of 1");
+            get(Keys.GUIDANCE)
+                + " needs prompts; give prompts.file or prompts.list, or a guidance of 1");
       }
       Optional<Long> warmup = find(Keys.WARMUP);
       Optional<Long> iterations = find(Keys.ITERATIONS);
@@ -359,9 +377,12 @@ public final class SpecReader {
             Code.CONFLICT,
             given.get(blamed.path()),
             blamed.path(),
-            "a warm-up of " + warmup.get() + " leaves none of " + iterations.get()
-                + " iterations to improve the policy; give fewer for algorithm.value.warmup, or more for"
-                + " algorithm.iterations");
+            "a warm-up of "
+                + warmup.get()
+                + " leaves none of "
+                + iterations.get()
+                + " iterations to improve the policy; give fewer for algorithm.value.warmup, or"
+                + " more for algorithm.iterations");
       }
     }
 
@@ -369,12 +390,14 @@ public final class SpecReader {
       Origin first = given.get(one.path());
       Origin second = given.get(other.path());
       boolean firstIsLater =
-          !first.source().equals(source.source()) || first.line() > second.line() && second.line() != 0;
+          !first.source().equals(source.source())
+              || first.line() > second.line() && second.line() != 0;
       return firstIsLater ? first : second;
     }
 
     private boolean hasProblem(String section) {
-      return problems.stream().anyMatch(problem -> (problem.path() + ".").startsWith(section + "."));
+      return problems.stream()
+          .anyMatch(problem -> (problem.path() + ".").startsWith(section + "."));
     }
 
     private RunSpec spec(List<String> prompts, String checkpoint) {
@@ -408,7 +431,8 @@ public final class SpecReader {
     private RewardSpec reward() {
       return switch (get(Keys.REWARD_KIND)) {
         case JPEG_COMPRESSIBILITY -> new RewardSpec.JpegCompressibility(whole(Keys.REWARD_QUALITY));
-        case JPEG_INCOMPRESSIBILITY -> new RewardSpec.JpegIncompressibility(whole(Keys.REWARD_QUALITY));
+        case JPEG_INCOMPRESSIBILITY ->
+            new RewardSpec.JpegIncompressibility(whole(Keys.REWARD_QUALITY));
         case SUPPLIED -> new RewardSpec.Supplied();
       };
     }
@@ -453,7 +477,8 @@ public final class SpecReader {
     }
 
     private <T> T get(Key<T> key) {
-      return find(key).orElseThrow(() -> new IllegalStateException(key.path() + " was not settled"));
+      return find(key)
+          .orElseThrow(() -> new IllegalStateException(key.path() + " was not settled"));
     }
 
     /** Safe: {@link #take} and {@link #settle} put values of the key's own type only. */

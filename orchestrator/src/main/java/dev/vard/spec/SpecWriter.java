@@ -9,7 +9,10 @@ import org.snakeyaml.engine.v2.api.Dump;
 import org.snakeyaml.engine.v2.api.DumpSettings;
 import org.snakeyaml.engine.v2.common.FlowStyle;
 
-/** Writes a specification out in full, with every default named: reading it gives the same specification. */
+/**
+ * Writes a specification out in full, with every default named: reading it gives the same
+ * specification.
+ */
 public final class SpecWriter {
   private final Map<String, Object> root = new LinkedHashMap<>();
 
@@ -115,6 +118,7 @@ public final class SpecWriter {
   /** Safe: only this method puts maps. */
   @SuppressWarnings("unchecked")
   private static Map<String, Object> section(Map<String, Object> parent, String name) {
-    return (Map<String, Object>) parent.computeIfAbsent(name, key -> new LinkedHashMap<String, Object>());
+    return (Map<String, Object>)
+        parent.computeIfAbsent(name, key -> new LinkedHashMap<String, Object>());
   }
 }

@@ -48,7 +48,9 @@ sealed interface Tree {
       return "a mapping is given";
     }
 
-    /** This tree with one value set, and the mappings on the way to it made where they are missing. */
+    /**
+     * This tree with one value set, and the mappings on the way to it made where they are missing.
+     */
     Mapping with(List<String> path, Tree value) {
       Map<String, Tree> changed = new LinkedHashMap<>(entries);
       String key = path.getFirst();

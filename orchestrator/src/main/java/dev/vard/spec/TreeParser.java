@@ -39,8 +39,7 @@ final class TreeParser {
     } catch (MarkedYamlEngineException e) {
       int line = e.getProblemMark().map(mark -> mark.getLine() + 1).orElse(0);
       problems.add(
-          new SpecProblem(
-              Code.BAD_YAML, at(line), "", "this is not YAML: " + e.getProblem()));
+          new SpecProblem(Code.BAD_YAML, at(line), "", "this is not YAML: " + e.getProblem()));
     } catch (YamlEngineException e) {
       problems.add(
           new SpecProblem(Code.BAD_YAML, source, "", "this is not YAML: " + e.getMessage()));

@@ -169,7 +169,11 @@ sealed interface ValueType<T> {
         if (!(item instanceof Scalar scalar && scalar.kind() == Kind.TEXT)) {
           throw new Mismatch(
               Code.WRONG_TYPE,
-              "item " + (texts.size() + 1) + ": " + item.describe() + ", not text (quotes make it text)");
+              "item "
+                  + (texts.size() + 1)
+                  + ": "
+                  + item.describe()
+                  + ", not text (quotes make it text)");
         }
         if (scalar.text().isBlank()) {
           throw new Mismatch(Code.OUT_OF_RANGE, "item " + (texts.size() + 1) + " is blank");

@@ -13,8 +13,7 @@ import org.junit.jupiter.api.Test;
 class DdpoTest {
   private static Ddpo ddpo(int iterations, int samples, List<String> prompts) {
     return (Ddpo)
-        Algorithm.of(
-            Specs.run(Specs.ddpo(iterations, samples), prompts, new EvaluateSpec(100, 2)));
+        Algorithm.of(Specs.run(Specs.ddpo(iterations, samples), prompts, new EvaluateSpec(100, 2)));
   }
 
   @Test
@@ -22,7 +21,8 @@ class DdpoTest {
     Drive<DdpoState> drive =
         Drive.of(ddpo(2, 2, List.of("a")), Drive.world(t -> t.seed() * 1.0, 3));
 
-    assertThat(drive.actions().stream().map(a -> a.iteration() + " " + a.getClass().getSimpleName()))
+    assertThat(
+            drive.actions().stream().map(a -> a.iteration() + " " + a.getClass().getSimpleName()))
         .containsExactly(
             "0 Evaluate",
             "1 Collect",
@@ -48,8 +48,7 @@ class DdpoTest {
     // 1, 2, 3, 6: mean 3, deviation √(14 / 4).
     assertThat(advantages(List.of("a"), List.of(List.of(1.0, 2.0, 3.0, 6.0))).getFirst())
         .usingElementComparator(new DoubleComparator(1e-12))
-        .containsExactly(
-            -2 / Math.sqrt(3.5), -1 / Math.sqrt(3.5), 0.0, 3 / Math.sqrt(3.5));
+        .containsExactly(-2 / Math.sqrt(3.5), -1 / Math.sqrt(3.5), 0.0, 3 / Math.sqrt(3.5));
   }
 
   @Test
@@ -67,10 +66,7 @@ class DdpoTest {
   @Test
   void shouldRememberThirtyTwoRewardsOfAPrompt() {
     List<List<Double>> rounds =
-        List.of(
-            Collections.nCopies(16, 1000.0),
-            alternating(16),
-            alternating(16));
+        List.of(Collections.nCopies(16, 1000.0), alternating(16), alternating(16));
 
     // The thousands are forgotten: what is left is ±1, mean 0, deviation 1.
     assertThat(advantages(List.of("a"), rounds).get(2)).containsOnly(-1.0, 1.0);

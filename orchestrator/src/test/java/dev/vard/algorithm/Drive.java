@@ -27,7 +27,10 @@ record Drive<S extends AlgorithmState>(List<Action> actions, List<S> states) {
     }
   }
 
-  /** A world where the reward is a function of a trajectory, and each policy step measures the same KL. */
+  /**
+   * A world where the reward is a function of a trajectory, and each policy step measures the same
+   * KL.
+   */
   static Function<Action, Outcome> world(Function<Trajectory, Double> reward, double kl) {
     return action ->
         switch (action) {

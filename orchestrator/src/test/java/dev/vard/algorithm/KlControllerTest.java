@@ -57,8 +57,10 @@ class KlControllerTest {
   void shouldRaiseQuicklyAndLowerSlowly() {
     KlState state = new KlState(0.05, AIM);
 
-    assertThat(controller.next(state, List.of(1.0e9)).weight()).isEqualTo(0.05 * KlController.MOST_RISE);
-    assertThat(controller.next(state, List.of(0.0)).weight()).isEqualTo(0.05 / KlController.MOST_FALL);
+    assertThat(controller.next(state, List.of(1.0e9)).weight())
+        .isEqualTo(0.05 * KlController.MOST_RISE);
+    assertThat(controller.next(state, List.of(0.0)).weight())
+        .isEqualTo(0.05 / KlController.MOST_FALL);
   }
 
   @Test
@@ -74,7 +76,8 @@ class KlControllerTest {
   @ParameterizedTest
   @ValueSource(doubles = {10, 30, 60, 120})
   void shouldBringTheKlNearTheBudgetAndKeepItBelow(double budget) {
-    // The optimum of reward minus η · KL moves the mean by 1/η, so its KL falls as 1/η²; the policy goes a fifth of the
+    // The optimum of reward minus η · KL moves the mean by 1/η, so its KL falls as 1/η²; the policy
+    // goes a fifth of the
     // way in each iteration.
     KlController other = new KlController(new KlSpec.KlBudget(budget));
     KlState state = other.start();

@@ -12,7 +12,8 @@ class SeedsTest {
 
   @Test
   void shouldNeverChange() {
-    // Computed once by a few lines of Python. Runs of earlier versions could not be repeated if these did.
+    // Computed once by a few lines of Python. Runs of earlier versions could not be repeated if
+    // these did.
     assertThat(new Seeds(7).of(Purpose.TRAJECTORY, 1, 0)).isEqualTo(2047757910127397392L);
     assertThat(new Seeds(0).of(Purpose.MODEL, 0, 0)).isEqualTo(3771256467956886790L);
   }

@@ -39,7 +39,11 @@ final class Specs {
         "test",
         7,
         new ModelSpec(
-            "owner/name", "", "cpu", ModelSpec.DType.FLOAT32, new AdapterSpec(2, 2, List.of("to_q"))),
+            "owner/name",
+            "",
+            "cpu",
+            ModelSpec.DType.FLOAT32,
+            new AdapterSpec(2, 2, List.of("to_q"))),
         prompts,
         new SamplerSpec(SamplerSpec.Kind.DDIM, 4, 3, 1, 4),
         new RewardSpec.Supplied(),

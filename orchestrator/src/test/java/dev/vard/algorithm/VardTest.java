@@ -21,17 +21,14 @@ class VardTest {
   }
 
   private static Drive<VardState> drive(int iterations, int warmup, int replay) {
-    Vard vard =
-        vard(iterations, warmup, replay, List.of("a", "b"), new EvaluateSpec(2, 3));
-    return Drive.of(
-        vard, Drive.world(t -> 10.0 * iterationOf(t) + indexOf(t), 20));
+    Vard vard = vard(iterations, warmup, replay, List.of("a", "b"), new EvaluateSpec(2, 3));
+    return Drive.of(vard, Drive.world(t -> 10.0 * iterationOf(t) + indexOf(t), 20));
   }
 
   private static Vard vard(
       int iterations, int warmup, int replay, List<String> prompts, EvaluateSpec evaluate) {
     return (Vard)
-        Algorithm.of(
-            Specs.run(Specs.vard(iterations, 2, warmup, replay), prompts, evaluate));
+        Algorithm.of(Specs.run(Specs.vard(iterations, 2, warmup, replay), prompts, evaluate));
   }
 
   @Test

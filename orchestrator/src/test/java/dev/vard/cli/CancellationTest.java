@@ -47,7 +47,8 @@ class CancellationTest {
               .start();
       worker.awaitStuck();
 
-      // SIGTERM: an ignored SIGINT, which shells give to what they start in the background, cannot be tested.
+      // SIGTERM: an ignored SIGINT, which shells give to what they start in the background, cannot
+      // be tested.
       vard.destroy();
 
       assertThat(vard.waitFor()).isEqualTo(ExitCode.CANCELLED);

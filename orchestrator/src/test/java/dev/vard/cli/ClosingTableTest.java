@@ -15,7 +15,9 @@ class ClosingTableTest {
   void shouldTellWhatARunCameTo() {
     ClosingTable table =
         new ClosingTable(
-            result(-1.355, -1.020, 57.2), OptionalDouble.of(60), Optional.of(Path.of("runs/x/report.html")));
+            result(-1.355, -1.020, 57.2),
+            OptionalDouble.of(60),
+            Optional.of(Path.of("runs/x/report.html")));
 
     assertThat(table.text().lines())
         .containsExactly(
@@ -24,7 +26,8 @@ class ClosingTableTest {
             "  change             +24.7 % better",
             "  reward queries     512 for training, 320 for evaluation",
             "  KL per trajectory  57.2 of 60 nats",
-            "  time               3 min 22 s: sampling 52.1 s (26 %), value 1 min 02 s (31 %), policy 1 min 24 s (42 %), other 3.9 s (2 %)",
+            "  time               3 min 22 s: sampling 52.1 s (26 %), value 1 min 02 s (31 %),"
+                + " policy 1 min 24 s (42 %), other 3.9 s (2 %)",
             "  export             runs/x/export",
             "  report             runs/x/report.html");
   }
@@ -37,7 +40,9 @@ class ClosingTableTest {
 
   @Test
   void shouldNotCallWhatRoundsToZeroWorse() {
-    assertThat(table(-1.0, -1.0001, 5)).contains("change             0.0 %").doesNotContain("worse");
+    assertThat(table(-1.0, -1.0001, 5))
+        .contains("change             0.0 %")
+        .doesNotContain("worse");
   }
 
   @Test
@@ -52,13 +57,15 @@ class ClosingTableTest {
 
   @Test
   void shouldLeaveOutABudgetThatIsNotThere() {
-    assertThat(new ClosingTable(result(1, 2, 12.3), OptionalDouble.empty(), Optional.empty()).text())
+    assertThat(
+            new ClosingTable(result(1, 2, 12.3), OptionalDouble.empty(), Optional.empty()).text())
         .contains("KL per trajectory  12.3 nats")
         .doesNotContain(" of ", "report  ");
   }
 
   private static String table(double before, double after, double kl) {
-    return new ClosingTable(result(before, after, kl), OptionalDouble.of(60), Optional.empty()).text();
+    return new ClosingTable(result(before, after, kl), OptionalDouble.of(60), Optional.empty())
+        .text();
   }
 
   private static RunResult result(double before, double after, double kl) {

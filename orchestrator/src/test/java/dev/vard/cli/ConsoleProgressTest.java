@@ -31,8 +31,10 @@ class ConsoleProgressTest {
         .containsExactly(
             "emoji-1: vard, 4 iterations of 32 samples, 2 evaluations of 64 images, seed 7",
             "evaluation 0/4  reward -1.355  KL 0.0/60 nats  queries 0  95 % -1.405 to -1.305",
-            "iteration 1/4 warmup  reward -1.340  KL 0.0/60 nats  queries 32  took 10.0 s  left about 30.0 s",
-            "iteration 2/4 train  reward -1.200  KL 4.6/60 nats  queries 64  took 20.0 s  left about 30.0 s");
+            "iteration 1/4 warmup  reward -1.340  KL 0.0/60 nats  queries 32  took 10.0 s  left"
+                + " about 30.0 s",
+            "iteration 2/4 train  reward -1.200  KL 4.6/60 nats  queries 64  took 20.0 s  left"
+                + " about 30.0 s");
   }
 
   @Test
@@ -42,7 +44,10 @@ class ConsoleProgressTest {
     }
 
     // Half of the iterations and of the evaluations, when it was closed.
-    assertThat(printed()).contains("\r[============            ]  50 %").contains("2/4 policy").doesNotContain("iteration 1/4");
+    assertThat(printed())
+        .contains("\r[============            ]  50 %")
+        .contains("2/4 policy")
+        .doesNotContain("iteration 1/4");
     assertThat(printed().trim().lines()).hasSizeLessThanOrEqualTo(2);
   }
 
@@ -71,30 +76,52 @@ class ConsoleProgressTest {
 
   @Test
   void shouldNotGuessTheTimeLeftBeforeAnythingIsDone() {
-    assertThat(ConsoleProgress.line(0, Duration.ofSeconds(3), "0/16 open", 200)).doesNotContain("left");
+    assertThat(ConsoleProgress.line(0, Duration.ofSeconds(3), "0/16 open", 200))
+        .doesNotContain("left");
   }
 
   private static void tell(RunListener listener) {
     listener.onEvent(
         new RunEvent.Started(
-            "emoji-1", "emoji", "vard", 7, 4, 32, 2, 64, OptionalDouble.of(60), Instant.EPOCH, Path.of("runs/emoji-1")));
+            "emoji-1",
+            "emoji",
+            "vard",
+            7,
+            4,
+            32,
+            2,
+            64,
+            OptionalDouble.of(60),
+            Instant.EPOCH,
+            Path.of("runs/emoji-1")));
     listener.onEvent(new RunEvent.PhaseStarted(0, Phase.EVALUATE));
     listener.onEvent(new RunEvent.Progress(0, Phase.EVALUATE, 64, 64));
     listener.onEvent(
         new RunEvent.Evaluated(
-            0, new Interval(-1.355, -1.405, -1.305), List.of(), 0, List.of(), new RunEvent.SampleSeconds(6, 0, 1)));
+            0,
+            new Interval(-1.355, -1.405, -1.305),
+            List.of(),
+            0,
+            List.of(),
+            new RunEvent.SampleSeconds(6, 0, 1)));
     listener.onEvent(iteration(1, "warmup", -1.34, Optional.empty(), 10));
     listener.onEvent(new RunEvent.PhaseStarted(2, Phase.SAMPLE));
     listener.onEvent(new RunEvent.Progress(2, Phase.SAMPLE, 16, 32));
     listener.onEvent(new RunEvent.PhaseStarted(2, Phase.POLICY));
     listener.onEvent(
-        iteration(2, "train", -1.2, Optional.of(new RunEvent.PolicyMetrics(0, 0, 4.6, 0.02, 1, 0)), 20));
+        iteration(
+            2, "train", -1.2, Optional.of(new RunEvent.PolicyMetrics(0, 0, 4.6, 0.02, 1, 0)), 20));
   }
 
   private static RunEvent iteration(
       int k, String phase, double reward, Optional<RunEvent.PolicyMetrics> policy, double seconds) {
     return new RunEvent.IterationFinished(
-        k, phase, 32 * k, new Interval(reward, reward, reward), Optional.empty(), policy,
+        k,
+        phase,
+        32 * k,
+        new Interval(reward, reward, reward),
+        Optional.empty(),
+        policy,
         new PhaseSeconds(1, 0, 0, 1, 1, seconds));
   }
 

@@ -127,7 +127,8 @@ class RunCommandTest {
 
     assertThat(text(err).lines())
         .containsExactly(
-            "--set sampler.steps=0: sampler.steps: 0 is below 1; give a whole number from 1 to 1000",
+            "--set sampler.steps=0: sampler.steps: 0 is below 1; give a whole number from 1 to"
+                + " 1000",
             "--set seed=x: seed: 'x' is text; give a whole number of at least 0");
     assertThat(text(out)).isEmpty();
     assertThat(folder.resolve("run")).doesNotExist();

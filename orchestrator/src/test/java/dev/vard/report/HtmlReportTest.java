@@ -18,7 +18,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 class HtmlReportTest {
   private static final Pattern DATA =
-      Pattern.compile("<script type=\"application/json\" id=\"run\">(.*?)</script>", Pattern.DOTALL);
+      Pattern.compile(
+          "<script type=\"application/json\" id=\"run\">(.*?)</script>", Pattern.DOTALL);
 
   @TempDir Path folder;
 
@@ -34,7 +35,8 @@ class HtmlReportTest {
     double before = comparison.at("/before/mean").asDouble();
     double after = comparison.at("/after/mean").asDouble();
     assertThat(before).isNegative().isLessThan(after);
-    assertThat(comparison.at("/difference/mean").asDouble()).isEqualTo(after - before, within(1e-9));
+    assertThat(comparison.at("/difference/mean").asDouble())
+        .isEqualTo(after - before, within(1e-9));
     assertThat(data.path("reward_queries").asInt()).isEqualTo(512);
     assertThat(data.path("evaluation_queries").asInt()).isEqualTo(40);
     assertThat(data.path("total_seconds").asDouble()).isEqualTo(201.9);
@@ -54,7 +56,8 @@ class HtmlReportTest {
     assertThat(first.path("after").asText())
         .startsWith("data:image/png;base64,")
         .isNotEqualTo(first.path("before").asText());
-    assertThat(first.path("reward_after").asDouble()).isGreaterThan(first.path("reward_before").asDouble());
+    assertThat(first.path("reward_after").asDouble())
+        .isGreaterThan(first.path("reward_before").asDouble());
     assertThat(first.path("kl").asDouble()).isPositive();
   }
 
@@ -67,7 +70,8 @@ class HtmlReportTest {
 
   @Test
   void shouldNotLetAPromptBecomeMarkup() throws IOException {
-    String prompt = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)> \"quoted\" & more";
+    String prompt =
+        "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)> \"quoted\" & more";
     MadeUpRun.vard(folder).withPrompt(prompt).write();
 
     String page = page();
@@ -93,7 +97,9 @@ class HtmlReportTest {
     String page = page();
 
     assertThat(page).contains("default-src 'none'").doesNotContain("{{");
-    assertThat(page).doesNotContainPattern("(?i)(src|href)=[\"']?(https?:|//)").doesNotContain("@import");
+    assertThat(page)
+        .doesNotContainPattern("(?i)(src|href)=[\"']?(https?:|//)")
+        .doesNotContain("@import");
     assertThat(page).contains("uPlot");
   }
 
@@ -108,7 +114,8 @@ class HtmlReportTest {
     assertThat(data.path("iterations")).hasSize(9);
     assertThat(data.at("/comparison/after_iteration").asInt()).isEqualTo(8);
     assertThat(data.has("export")).isFalse();
-    assertThat(data.path("total_seconds").asDouble()).isEqualTo(2 * 7.2 + 7 * 12.6 + 3 * 6.3, within(1e-6));
+    assertThat(data.path("total_seconds").asDouble())
+        .isEqualTo(2 * 7.2 + 7 * 12.6 + 3 * 6.3, within(1e-6));
   }
 
   @Test
@@ -122,7 +129,8 @@ class HtmlReportTest {
   @Test
   void shouldTakeTheLaterRecordOfAnIterationThatWasDoneTwice() throws IOException {
     MadeUpRun run = MadeUpRun.vard(folder).interruptedAfter(3).write();
-    run.appendText("{\"event\":\"iteration\",\"iteration\":3,\"reward_queries\":97,\"reward\":{\"mean\":-9}}\n");
+    run.appendText(
+        "{\"event\":\"iteration\",\"iteration\":3,\"reward_queries\":97,\"reward\":{\"mean\":-9}}\n");
 
     JsonNode data = data(page());
 
@@ -198,7 +206,8 @@ class HtmlReportTest {
   @Test
   void shouldRefuseAFolderWithoutARun() {
     assertThatThrownBy(() -> new HtmlReport().write(folder))
-        .isInstanceOfSatisfying(ReportException.class, e -> assertThat(e.code()).isEqualTo(Code.NO_RUN))
+        .isInstanceOfSatisfying(
+            ReportException.class, e -> assertThat(e.code()).isEqualTo(Code.NO_RUN))
         .hasMessageContaining("metrics.jsonl");
   }
 
@@ -208,7 +217,8 @@ class HtmlReportTest {
     run.appendText("not json\n");
 
     assertThatThrownBy(() -> new HtmlReport().write(folder))
-        .isInstanceOfSatisfying(ReportException.class, e -> assertThat(e.code()).isEqualTo(Code.BAD_METRICS))
+        .isInstanceOfSatisfying(
+            ReportException.class, e -> assertThat(e.code()).isEqualTo(Code.BAD_METRICS))
         .hasMessageContaining("line 2");
   }
 

@@ -36,7 +36,14 @@ import javax.imageio.ImageIO;
  * @param every iterations between two evaluations; 0 for none at all
  */
 record MadeUpRun(
-    Path folder, String algorithm, String prompt, int iterations, int done, int every, int images, int side) {
+    Path folder,
+    String algorithm,
+    String prompt,
+    int iterations,
+    int done,
+    int every,
+    int images,
+    int side) {
   private static final int SAMPLES = 32;
 
   static MadeUpRun vard(Path folder) {
@@ -67,9 +74,17 @@ record MadeUpRun(
     Random random = new Random(7);
     append(
         new Started(
-            "emoji-20261123-041500", "emoji-compressibility", algorithm, 7, iterations, SAMPLES,
-            every == 0 ? 0 : iterations / every + 1, images, OptionalDouble.of(60),
-            Instant.parse("2026-11-23T04:15:00.123Z"), folder));
+            "emoji-20261123-041500",
+            "emoji-compressibility",
+            algorithm,
+            7,
+            iterations,
+            SAMPLES,
+            every == 0 ? 0 : iterations / every + 1,
+            images,
+            OptionalDouble.of(60),
+            Instant.parse("2026-11-23T04:15:00.123Z"),
+            folder));
     Files.writeString(folder.resolve("spec.resolved.yaml"), specification());
     evaluate(0, random);
     for (int k = 1; k <= done; k++) {
@@ -92,13 +107,22 @@ record MadeUpRun(
 
   void appendText(String text) throws IOException {
     Files.writeString(
-        folder.resolve("metrics.jsonl"), text, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+        folder.resolve("metrics.jsonl"),
+        text,
+        StandardOpenOption.CREATE,
+        StandardOpenOption.APPEND);
   }
 
   private RunResult result() {
     return new RunResult(
-        "emoji-20261123-041500", done, done * SAMPLES, 5 * images, new Interval(-1.355, -1.41, -1.30),
-        new Interval(-1.02, -1.06, -0.98), 57.2, new PhaseSeconds(52.1, 0.4, 3.3, 61.7, 84.2, 201.9),
+        "emoji-20261123-041500",
+        done,
+        done * SAMPLES,
+        5 * images,
+        new Interval(-1.355, -1.41, -1.30),
+        new Interval(-1.02, -1.06, -0.98),
+        57.2,
+        new PhaseSeconds(52.1, 0.4, 3.3, 61.7, 84.2, 201.9),
         folder.resolve("export").toString());
   }
 
@@ -110,23 +134,46 @@ record MadeUpRun(
     boolean warmup = algorithm.equals("vard") && k <= 2;
     double mean = -1.355 + 0.37 * progress(Math.max(0, k - 3)) + 0.02 * random.nextGaussian();
     return new IterationFinished(
-        k, warmup ? "warmup" : "train", k * SAMPLES, new Interval(mean, mean - 0.07, mean + 0.07),
+        k,
+        warmup ? "warmup" : "train",
+        k * SAMPLES,
+        new Interval(mean, mean - 0.07, mean + 0.07),
         algorithm.equals("vard") ? Optional.of(value(k, random)) : Optional.empty(),
         warmup
             ? Optional.empty()
             : Optional.of(
                 new PolicyMetrics(
-                    -0.4, -0.5, 58 * progress(Math.max(0, k - 2)) + random.nextGaussian(),
-                    0.02 * Math.pow(1.2, Math.sin(k) * 3), 0.7, 0)),
-        new PhaseSeconds(3.1, 0.05, 0.3, algorithm.equals("vard") ? 3.8 : 0, warmup ? 0 : 5.4, warmup ? 7.2 : 12.6));
+                    -0.4,
+                    -0.5,
+                    58 * progress(Math.max(0, k - 2)) + random.nextGaussian(),
+                    0.02 * Math.pow(1.2, Math.sin(k) * 3),
+                    0.7,
+                    0)),
+        new PhaseSeconds(
+            3.1,
+            0.05,
+            0.3,
+            algorithm.equals("vard") ? 3.8 : 0,
+            warmup ? 0 : 5.4,
+            warmup ? 7.2 : 12.6));
   }
 
   private static ValueMetrics value(int k, Random random) {
     List<TimestepQuality> quality = new ArrayList<>();
     for (int step = 0; step <= 20; step++) {
       double most = 0.25 + 0.72 * step / 20;
-      double r2 = k == 1 ? -0.35 + 0.1 * random.nextGaussian() : most * (1 - Math.exp(-(k - 1) / 3.0)) - 0.1 * Math.exp(1.0 - k) + 0.03 * random.nextGaussian();
-      quality.add(new TimestepQuality(step == 20 ? -1 : 951 - 50 * step, k == 3 && step == 0 ? Double.NaN : r2, 1 - r2, 0.5));
+      double r2 =
+          k == 1
+              ? -0.35 + 0.1 * random.nextGaussian()
+              : most * (1 - Math.exp(-(k - 1) / 3.0))
+                  - 0.1 * Math.exp(1.0 - k)
+                  + 0.03 * random.nextGaussian();
+      quality.add(
+          new TimestepQuality(
+              step == 20 ? -1 : 951 - 50 * step,
+              k == 3 && step == 0 ? Double.NaN : r2,
+              1 - r2,
+              0.5));
     }
     return new ValueMetrics(quality, 0.9 * Math.exp(-k / 5.0) + 0.05);
   }
@@ -137,16 +184,24 @@ record MadeUpRun(
     }
     List<Double> rewards =
         IntStream.range(0, images)
-            .mapToObj(i -> -1.1 - 0.06 * (i % 8) + 0.36 * progress(k) + 0.04 * random.nextGaussian())
+            .mapToObj(
+                i -> -1.1 - 0.06 * (i % 8) + 0.36 * progress(k) + 0.04 * random.nextGaussian())
             .toList();
-    List<Double> kls = IntStream.range(0, images).mapToObj(i -> 57.0 * progress(k) + (k == 0 ? 0 : i % 5)).toList();
+    List<Double> kls =
+        IntStream.range(0, images)
+            .mapToObj(i -> 57.0 * progress(k) + (k == 0 ? 0 : i % 5))
+            .toList();
     double kl = kls.stream().mapToDouble(Double::doubleValue).average().orElse(0);
-    append(new Evaluated(k, Interval.of(rewards), rewards, kl, kls, new SampleSeconds(6.2, 0.1, 0.4)));
+    append(
+        new Evaluated(k, Interval.of(rewards), rewards, kl, kls, new SampleSeconds(6.2, 0.1, 0.4)));
     Path samples = Files.createDirectories(folder.resolve("samples/%04d".formatted(k)));
     StringBuilder list = new StringBuilder();
     for (int i = 0; i < images; i++) {
       list.append(i == 0 ? "[" : ",")
-          .append("{\"prompt\":%s,\"seed\":%d}".formatted(quoted(i == 0 ? prompt : "red apple number " + i), 9007199254740993L + i));
+          .append(
+              "{\"prompt\":%s,\"seed\":%d}"
+                  .formatted(
+                      quoted(i == 0 ? prompt : "red apple number " + i), 9007199254740993L + i));
       ImageIO.write(picture(i, k), "png", samples.resolve("%04d.png".formatted(i)).toFile());
     }
     Files.writeString(folder.resolve("samples/evaluation.json"), list.append("]").toString());
@@ -158,7 +213,8 @@ record MadeUpRun(
     graphics.setPaint(Color.WHITE);
     graphics.fillRect(0, 0, side, side);
     Color colour = Color.getHSBColor(i / 13f, 0.8f, 0.9f);
-    graphics.setPaint(new GradientPaint(0, 0, k == 0 ? colour.darker().darker() : colour, side, side, colour));
+    graphics.setPaint(
+        new GradientPaint(0, 0, k == 0 ? colour.darker().darker() : colour, side, side, colour));
     graphics.fillOval(side / 8, side / 8, side * 3 / 4, side * 3 / 4);
     graphics.dispose();
     Random noise = new Random(i);
@@ -174,17 +230,17 @@ record MadeUpRun(
 
   private String specification() {
     return """
-        name: emoji-compressibility
-        seed: 7
-        model:
-          checkpoint: checkpoints/emoji-sd
-          dtype: float32
-        prompts:
-          list: [%s]
-        sampler: {kind: ddim, steps: 20, guidance: 3.0, eta: 1.0}
-        reward: {kind: jpeg-compressibility, quality: 95}
-        algorithm: {kind: %s, iterations: %d, samples: %d}
-        """
+    name: emoji-compressibility
+    seed: 7
+    model:
+      checkpoint: checkpoints/emoji-sd
+      dtype: float32
+    prompts:
+      list: [%s]
+    sampler: {kind: ddim, steps: 20, guidance: 3.0, eta: 1.0}
+    reward: {kind: jpeg-compressibility, quality: 95}
+    algorithm: {kind: %s, iterations: %d, samples: %d}
+    """
         .formatted(quoted(prompt), algorithm, iterations, SAMPLES);
   }
 }

@@ -154,7 +154,8 @@ class RewardScorerTest {
   @Test
   void shouldTellTheRewardsOwnFailure() {
     assertFailure(
-        new Batches(1, q -> List.of(new RewardOutcome.Failure("QUOTA", "ask again tomorrow", true))),
+        new Batches(
+            1, q -> List.of(new RewardOutcome.Failure("QUOTA", "ask again tomorrow", true))),
         "QUOTA",
         "reward test: ask again tomorrow (QUOTA; prompt 'a cat', seed 5)");
   }
@@ -170,7 +171,8 @@ class RewardScorerTest {
               throw cause;
             }),
         "THREW",
-        "reward test: threw java.lang.IllegalStateException: no model (THREW; prompt 'a cat', seed 5)");
+        "reward test: threw java.lang.IllegalStateException: no model (THREW; prompt 'a cat', seed"
+            + " 5)");
   }
 
   @Test

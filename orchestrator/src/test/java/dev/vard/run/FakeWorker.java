@@ -51,10 +51,12 @@ import java.util.concurrent.CountDownLatch;
 import java.util.zip.CRC32;
 
 /**
- * A worker without a model, behind a real gRPC server: keeps the contract's book-keeping, and refuses what a worker
- * would refuse. An image is of one grey, that of its seed, lighter by ten for each time that the policy was improved.
+ * A worker without a model, behind a real gRPC server: keeps the contract's book-keeping, and
+ * refuses what a worker would refuse. An image is of one grey, that of its seed, lighter by ten for
+ * each time that the policy was improved.
  */
-public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase implements AutoCloseable {
+public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
+    implements AutoCloseable {
   static final int SIDE = 4;
   static final double KL_PER_IMPROVEMENT = 7;
   private static final int IMAGES_PER_CHUNK = 3;
@@ -158,14 +160,15 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase im
     }
     reply(
         answer,
-        SampleResponse.newBuilder().setSummary(SampleSummary.newBuilder().setImages(count)).build());
+        SampleResponse.newBuilder()
+            .setSummary(SampleSummary.newBuilder().setImages(count))
+            .build());
   }
 
   private SampleResponse chunk(SampleRequest request, int first, int images) {
     ByteString.Output pixels = ByteString.newOutput();
     ImageChunk.Builder chunk = ImageChunk.newBuilder();
-    for (TrajectorySpec trajectory :
-        request.getTrajectoriesList().subList(first, first + images)) {
+    for (TrajectorySpec trajectory : request.getTrajectoriesList().subList(first, first + images)) {
       for (int i = 0; i < SIDE * SIDE * 3; i++) {
         pixels.write(grey(trajectory.getSeed(), improvements));
       }
@@ -192,7 +195,8 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase im
   public synchronized void evaluate(
       EvaluateRequest request, StreamObserver<EvaluateResponse> answer) {
     if (refused(request, answer)
-        || unknown(request.getTargetsList().stream().map(Target::getTrajectoryId).toList(), answer)) {
+        || unknown(
+            request.getTargetsList().stream().map(Target::getTrajectoryId).toList(), answer)) {
       return;
     }
     reply(

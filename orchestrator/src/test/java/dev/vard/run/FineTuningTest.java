@@ -7,8 +7,8 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.vard.proto.v1.CloseRequest;
-import dev.vard.proto.v1.EvaluateRequest;
 import dev.vard.proto.v1.ErrorCode;
+import dev.vard.proto.v1.EvaluateRequest;
 import dev.vard.proto.v1.FitValueRequest;
 import dev.vard.proto.v1.ImprovePolicyRequest;
 import dev.vard.proto.v1.OpenRequest;
@@ -224,7 +224,8 @@ class FineTuningTest {
 
     assertThat(worker.all(SampleRequest.class))
         .hasSize(6)
-        .allSatisfy(request -> assertThat(request.getRetain()).isNotEqualTo(request.getMeasureKl()));
+        .allSatisfy(
+            request -> assertThat(request.getRetain()).isNotEqualTo(request.getMeasureKl()));
     assertThat(worker.held).as("the replay's last iteration").hasSize(4);
   }
 
@@ -306,8 +307,7 @@ class FineTuningTest {
     worker.stickInSampling();
     RunSpec spec = spec();
     CompletableFuture<RunException> ended = new CompletableFuture<>();
-    Thread thread =
-        Thread.ofPlatform().start(() -> ended.complete(failure(spec, BRIGHTNESS)));
+    Thread thread = Thread.ofPlatform().start(() -> ended.complete(failure(spec, BRIGHTNESS)));
     worker.stuck.await();
 
     thread.interrupt();

@@ -44,7 +44,9 @@ class SameSeedSameLoraTest {
 
   private static Outcome reference;
 
-  /** What a run leaves behind: bits of its LoRA, and of the images that it was last evaluated on. */
+  /**
+   * What a run leaves behind: bits of its LoRA, and of the images that it was last evaluated on.
+   */
   private record Outcome(String lora, String images, double kl) {}
 
   @BeforeAll
@@ -109,7 +111,8 @@ class SameSeedSameLoraTest {
   @Test
   void shouldTrainByPolicyGradientToo() throws Exception {
     String ddpo =
-        "algorithm={kind: ddpo, iterations: 3, samples: 6, policy: {steps: 2, batch: 8, learning-rate: 1.0e-2}}";
+        "algorithm={kind: ddpo, iterations: 3, samples: 6, policy: {steps: 2, batch: 8,"
+            + " learning-rate: 1.0e-2}}";
 
     assertThat(run("ddpo", spec(ddpo), local).kl()).isPositive();
   }

@@ -49,17 +49,20 @@ class SpecOverrideTest {
 
   @Test
   void shouldNameTheOptionInErrors() {
-    assertThat(specs.problems(SpecFixture.SPEC, "sampler.stesp=3", "sampler.steps=[", "steps", "seed="))
+    assertThat(
+            specs.problems(
+                SpecFixture.SPEC, "sampler.stesp=3", "sampler.steps=[", "steps", "seed="))
         .satisfiesExactly(
             one ->
                 assertThat(one)
                     .isEqualTo(
-                        "--set sampler.stesp=3: sampler.stesp: is no key of a specification; did you mean"
-                            + " sampler.steps?"),
+                        "--set sampler.stesp=3: sampler.stesp: is no key of a specification; did"
+                            + " you mean sampler.steps?"),
             two -> assertThat(two).startsWith("--set sampler.steps=[: this is not YAML: "),
             three ->
                 assertThat(three)
-                    .isEqualTo("--set steps: this sets nothing; give key=value, as sampler.steps=20"),
+                    .isEqualTo(
+                        "--set steps: this sets nothing; give key=value, as sampler.steps=20"),
             four ->
                 assertThat(four)
                     .isEqualTo(
@@ -72,8 +75,8 @@ class SpecOverrideTest {
 
     assertThat(specs.problems(text, "algorithm.kl.weight=0.1"))
         .containsExactly(
-            "--set algorithm.kl.weight=0.1: algorithm.kl: has both budget and weight; remove one (on the"
-                + " command line, replace both: --set 'algorithm.kl={weight: 0.02}')");
+            "--set algorithm.kl.weight=0.1: algorithm.kl: has both budget and weight; remove one"
+                + " (on the command line, replace both: --set 'algorithm.kl={weight: 0.02}')");
     assertThat(specs.read(text, "algorithm.kl={weight: 0.02}").algorithm().kl())
         .isEqualTo(new KlSpec.KlWeight(0.02));
   }

@@ -57,13 +57,17 @@ class SpecReaderTest {
 
   @Test
   void shouldReadDdpo() {
-    RunSpec spec =
-        specs.read(SpecFixture.SPEC.replace("vard", "ddpo"), "algorithm.kl={weight: 0}");
+    RunSpec spec = specs.read(SpecFixture.SPEC.replace("vard", "ddpo"), "algorithm.kl={weight: 0}");
 
     assertThat(spec.algorithm())
         .isEqualTo(
             new DdpoSpec(
-                16, 32, new PolicySpec(10, 32, 5.0e-4, 1.0, 1.0), new KlSpec.KlWeight(0), 1.0e-4, 5.0));
+                16,
+                32,
+                new PolicySpec(10, 32, 5.0e-4, 1.0, 1.0),
+                new KlSpec.KlWeight(0),
+                1.0e-4,
+                5.0));
   }
 
   @ParameterizedTest
@@ -106,27 +110,30 @@ class SpecReaderTest {
             "x.yaml:2: seed: -1 is below 0; give a whole number of at least 0",
             "x.yaml:3: model.dtype: 'float8' is unknown; give float32 or bfloat16",
             "x.yaml:3: model.adapter.rank: 8.5 is a number; give a whole number from 1 to 1024",
-            "x.yaml:3: model.checkpoint: there is no folder 'models/none' in the working directory; give a"
-                + " folder in diffusers format or a hub id",
-            "x.yaml:4: prompts.file: there is no file 'none.txt' in the working directory; give a text"
-                + " file with a prompt a line",
+            "x.yaml:3: model.checkpoint: there is no folder 'models/none' in the working directory;"
+                + " give a folder in diffusers format or a hub id",
+            "x.yaml:4: prompts.file: there is no file 'none.txt' in the working directory; give a"
+                + " text file with a prompt a line",
             "x.yaml:6: sampler.steps: 0 is below 1; give a whole number from 1 to 1000",
             "x.yaml:7: sampler.guidance: 'high' is text; give a number from 1 to 100",
             "x.yaml:8: sampler.eta: .nan is not finite; give a number from 0 to 1",
             "x.yaml:9: reward.kind: 'jpeg-compressibilty' is unknown; give jpeg-compressibility,"
                 + " jpeg-incompressibility or supplied",
             "x.yaml:9: reward.quality: 101 is above 100; give a whole number from 1 to 100",
-            "x.yaml:12: algorithm.iterations: a warm-up of 2 leaves none of 2 iterations to improve the"
-                + " policy; give fewer for algorithm.value.warmup, or more for algorithm.iterations",
-            "x.yaml:13: algorithm.clip: belongs to algorithm.kind: ddpo only; remove it, or change the"
-                + " kind",
+            "x.yaml:12: algorithm.iterations: a warm-up of 2 leaves none of 2 iterations to improve"
+                + " the policy; give fewer for algorithm.value.warmup, or more for"
+                + " algorithm.iterations",
+            "x.yaml:13: algorithm.clip: belongs to algorithm.kind: ddpo only; remove it, or change"
+                + " the kind",
             "x.yaml:14: algorithm.kl: has both budget and weight; remove one (on the command line,"
                 + " replace both: --set 'algorithm.kl={weight: 0.02}')",
             "x.yaml:15: evaluate: 4 is a number; give a mapping of every, images",
             "x.yaml:16: steps: is no key of a specification; did you mean sampler.steps or"
                 + " algorithm.value.steps or algorithm.policy.steps?",
-            "--set worker=nowhere: worker: 'nowhere' does not fit; give local, embedded or host:port",
-            "--set sampler.batch=0: sampler.batch: 0 is below 1; give a whole number from 1 to 4096");
+            "--set worker=nowhere: worker: 'nowhere' does not fit; give local, embedded or"
+                + " host:port",
+            "--set sampler.batch=0: sampler.batch: 0 is below 1; give a whole number from 1 to"
+                + " 4096");
   }
 
   @Test
@@ -164,8 +171,8 @@ class SpecReaderTest {
   void shouldRefuseANumberInPlaceOfText() {
     assertThat(specs.problems(SpecFixture.SPEC.replace("name: emoji", "name: 12")))
         .containsExactly(
-            "x.yaml:1: name: 12 is a number, not text (quotes make it text); give at most 48 letters,"
-                + " digits, '.', '_' and '-'");
+            "x.yaml:1: name: 12 is a number, not text (quotes make it text); give at most 48"
+                + " letters, digits, '.', '_' and '-'");
   }
 
   @Test
@@ -193,7 +200,8 @@ class SpecReaderTest {
 
     assertThat(specs.problems(SpecFixture.SPEC))
         .containsExactly(
-            "x.yaml:4: prompts.file: 'prompts.txt' holds no prompt; give a text file with a prompt a line");
+            "x.yaml:4: prompts.file: 'prompts.txt' holds no prompt; give a text file with a prompt"
+                + " a line");
   }
 
   @Test
@@ -202,8 +210,8 @@ class SpecReaderTest {
 
     assertThat(specs.problems(text))
         .containsExactly(
-            "x.yaml:4: prompts.list: item 2: 3 is a number, not text (quotes make it text); give a list"
-                + " of prompts");
+            "x.yaml:4: prompts.list: item 2: 3 is a number, not text (quotes make it text); give a"
+                + " list of prompts");
   }
 
   @Test
@@ -223,8 +231,8 @@ class SpecReaderTest {
 
     assertThat(specs.problems(text))
         .containsExactly(
-            "x.yaml:10: algorithm.value.steps: belongs to algorithm.kind: vard only; remove it, or change"
-                + " the kind");
+            "x.yaml:10: algorithm.value.steps: belongs to algorithm.kind: vard only; remove it, or"
+                + " change the kind");
   }
 
   @Test
@@ -253,8 +261,8 @@ class SpecReaderTest {
   void shouldNotTakeAMissingFolderForAHubId() {
     assertThat(specs.problems(SpecFixture.SPEC, "model.checkpoint=models/sdd"))
         .containsExactly(
-            "--set model.checkpoint=models/sdd: model.checkpoint: there is no folder 'models/sdd' in the"
-                + " working directory; give a folder in diffusers format or a hub id");
+            "--set model.checkpoint=models/sdd: model.checkpoint: there is no folder 'models/sdd'"
+                + " in the working directory; give a folder in diffusers format or a hub id");
   }
 
   @Test

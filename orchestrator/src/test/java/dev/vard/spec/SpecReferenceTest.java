@@ -18,7 +18,8 @@ class SpecReferenceTest {
     List<String> rows =
         Files.readAllLines(docs).stream().filter(line -> line.startsWith("| `")).toList();
 
-    assertThat(rows).containsExactlyElementsOf(Keys.ALL.stream().map(SpecReferenceTest::row).toList());
+    assertThat(rows)
+        .containsExactlyElementsOf(Keys.ALL.stream().map(SpecReferenceTest::row).toList());
   }
 
   private static <T> String row(Key<T> key) {

@@ -12,8 +12,8 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * Teaches the emoji model to like red: a reward of one's own, from Java. From the project's folder, after {@code ./vard
- * setup} and once {@code ./vard run} has built the program:
+ * Teaches the emoji model to like red: a reward of one's own, from Java. From the project's folder,
+ * after {@code ./vard setup} and once {@code ./vard run} has built the program:
  *
  * <pre>
  *   java -cp .vard/vard.jar examples/java/src/main/java/dev/vard/examples/RedEmoji.java
