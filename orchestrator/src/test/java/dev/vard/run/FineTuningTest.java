@@ -2,6 +2,7 @@ package dev.vard.run;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -148,8 +149,8 @@ class FineTuningTest {
     assertThat(train.get("reward_queries").asInt()).isEqualTo(8);
     assertThat(train.at("/policy/loss").asDouble()).isEqualTo(-0.5);
     assertThat(train.at("/policy/kl_per_trajectory").asDouble()).isEqualTo(20);
-    assertThat(train.at("/policy/kl_weight").asDouble()).isEqualTo(0.02);
-    assertThat(lines.get(5).at("/policy/kl_weight").asDouble()).isEqualTo(0.04);
+    assertThat(train.at("/policy/kl_weight").asDouble()).isEqualTo(0.2);
+    assertThat(lines.get(5).at("/policy/kl_weight").asDouble()).isCloseTo(0.3, within(1e-12));
 
     JsonNode evaluated = lines.get(4);
     assertThat(evaluated.get("iteration").asInt()).isEqualTo(2);
