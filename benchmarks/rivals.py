@@ -133,12 +133,13 @@ def at_kl(run: Run, budget: float) -> str:
 def report(trials: list[Run], long: Run, seeds: list[Run], frontier: list[Run]) -> str:
     header = ["run", "queries", "bytes before", "after", "change", "KL, nats", "queries to −20 %"]
     rows = [row(f"VARD, budget 60, seed {seed}", run) for seed, run in zip(SEEDS, seeds, strict=True)]
+    rows += [row(f"VARD, budget {budget:g}", run) for budget, run in zip(BUDGETS, frontier, strict=True) if run not in seeds]
     rows += [row(f"DDPO, learning rate {rate:g}", run) for rate, run in zip(RATES, trials, strict=True)]
     rows.append(row("DDPO, the best of these, followed", long))
     budgets = [[f"{budget:g}", at_kl(run, budget), at_kl(long, budget)] for budget, run in zip(BUDGETS, frontier, strict=True)]
     return (
         f"`./vard bench rivals` on {machine()}, one thread a run. Mean JPEG bytes of 64 held-out images, the same seeds before and after; "
-        "the change is paired, with its 95 % interval.\n\n"
+        "the change is paired, with its 95 % interval. They are evaluated every 128 queries (VARD) and 256 (DDPO followed).\n\n"
         + table(header, rows)
         + "\n\nThe frontier: the best change at an evaluation whose KL was within so many nats a trajectory, and after how many queries. "
         "VARD is a run of its own for each budget; DDPO, which has none, is the long run as it passes.\n\n"
