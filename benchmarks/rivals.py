@@ -164,6 +164,7 @@ def draw(long: Run, seeds: list[Run], frontier: list[Run], file: Path) -> None:
     left.axhline(-100 * GOAL, color="grey", linestyle=":")
     left.set(xlabel="reward queries", ylabel="change of mean JPEG bytes, %", title="Held-out reward against queries")
     left.set_xscale("symlog", linthresh=SAMPLES)
+    left.set_xlim(left=0)
     for budget, run in zip(BUDGETS, frontier, strict=True):
         path = run.path()
         right.plot([p[1] for p in path], [-100 * p[2] for p in path], color="tab:blue", alpha=0.3 + 0.15 * BUDGETS.index(budget), marker=".", label=f"VARD, budget {budget:g}")
