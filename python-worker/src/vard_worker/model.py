@@ -256,8 +256,6 @@ def load(model: pb.ModelConfig, sampler: pb.SamplerConfig, seed: int) -> Diffusi
         pipeline = PIPELINES[name].from_pretrained(
             model.checkpoint, revision=model.revision or None, dtype=dtype, use_safetensors=True, **extra
         )
-    except WorkerError:
-        raise
     except Exception as error:  # from_pretrained raises what its dozens of loaders raise
         raise not_loadable(model, f"{type(error).__name__}: {error}") from error
     pipeline.set_progress_bar_config(disable=True)

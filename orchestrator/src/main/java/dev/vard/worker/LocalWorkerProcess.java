@@ -1,7 +1,6 @@
 package dev.vard.worker;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -135,30 +134,23 @@ final class LocalWorkerProcess implements AutoCloseable {
 
   private static Process launch(WorkerEnvironment environment, int threads, Path log, Path ready)
       throws IOException {
-    var builder =
-        new ProcessBuilder(
-                environment.python().toString(),
-                "-m",
-                "vard_worker",
-                "serve",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                "0",
-                "--threads",
-                Integer.toString(threads),
-                "--ready-file",
-                ready.toString(),
-                "--exit-with-stdin")
-            .redirectErrorStream(true)
-            .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()));
-    builder
-        .environment()
-        .merge(
-            "PYTHONPATH",
-            environment.sources().toString(),
-            (old, own) -> own + File.pathSeparator + old);
-    return builder.start();
+    return environment
+        .process(
+            "-m",
+            "vard_worker",
+            "serve",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--threads",
+            Integer.toString(threads),
+            "--ready-file",
+            ready.toString(),
+            "--exit-with-stdin")
+        .redirectErrorStream(true)
+        .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
+        .start();
   }
 
   private static int await(Process process, Path ready, Path log, Duration patience)

@@ -1,5 +1,6 @@
 package dev.vard.worker;
 
+import java.io.File;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -64,6 +65,22 @@ public record WorkerEnvironment(Path home, Path python) {
           null);
     }
     return new WorkerEnvironment(home.toAbsolutePath(), python.toAbsolutePath());
+  }
+
+  /**
+   * A Python process that finds the worker's sources, before those of a {@code PYTHONPATH} that is
+   * set.
+   *
+   * @param arguments of the interpreter
+   */
+  public ProcessBuilder process(String... arguments) {
+    var builder =
+        new ProcessBuilder(
+            Stream.concat(Stream.of(python.toString()), Stream.of(arguments)).toList());
+    builder
+        .environment()
+        .merge("PYTHONPATH", sources().toString(), (old, own) -> own + File.pathSeparator + old);
+    return builder;
   }
 
   /** The folder to put on Python's path. */

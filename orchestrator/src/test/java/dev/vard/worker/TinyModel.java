@@ -1,6 +1,5 @@
 package dev.vard.worker;
 
-import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -22,22 +21,12 @@ public final class TinyModel {
   private static Path make() {
     try {
       Path folder = Files.createTempDirectory("vard-tiny-sd");
-      WorkerEnvironment environment = WorkerEnvironment.find();
-      var builder =
-          new ProcessBuilder(
-                  environment.python().toString(),
-                  "-m",
-                  "vard_worker.testing",
-                  "tiny-sd",
-                  folder.toString())
-              .inheritIO();
-      builder
-          .environment()
-          .merge(
-              "PYTHONPATH",
-              environment.sources().toString(),
-              (old, own) -> own + File.pathSeparator + old);
-      int exit = builder.start().waitFor();
+      int exit =
+          WorkerEnvironment.find()
+              .process("-m", "vard_worker.testing", "tiny-sd", folder.toString())
+              .inheritIO()
+              .start()
+              .waitFor();
       if (exit != 0) {
         throw new IllegalStateException("vard_worker.testing ended with exit code " + exit);
       }

@@ -56,19 +56,12 @@ class RedEmojiTest {
 
   /** A real Stable Diffusion pipeline with random weights. */
   private static Path tinyModel(Path folder) throws IOException, InterruptedException {
-    WorkerEnvironment environment = WorkerEnvironment.find();
-    ProcessBuilder python =
-        new ProcessBuilder(
-                environment.python().toString(),
-                "-m",
-                "vard_worker.testing",
-                "tiny-sd",
-                folder.toString())
-            .inheritIO();
-    python
-        .environment()
-        .put("PYTHONPATH", environment.home().resolve("python-worker/src").toString());
-    assertThat(python.start().waitFor()).as("exit code").isZero();
+    Process python =
+        WorkerEnvironment.find()
+            .process("-m", "vard_worker.testing", "tiny-sd", folder.toString())
+            .inheritIO()
+            .start();
+    assertThat(python.waitFor()).as("exit code").isZero();
     return folder;
   }
 }
