@@ -79,6 +79,9 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
       case RunEvent.Finished finished -> close();
       case RunEvent.Failed failed -> close();
       case RunEvent.Cancelled cancelled -> close();
+      case RunEvent.StateChanged changed -> {}
+      case RunEvent.Checkpointed checkpointed -> {}
+      case RunEvent.Recovered recovered -> {}
     }
   }
 

@@ -20,6 +20,9 @@ final class MetricsFile implements RunListener {
       case RunEvent.Finished line -> append(line);
       case RunEvent.Failed line -> append(line);
       case RunEvent.Cancelled line -> append(line);
+      case RunEvent.StateChanged line -> append(line);
+      case RunEvent.Checkpointed line -> append(line);
+      case RunEvent.Recovered line -> append(line);
     }
   }
 

@@ -11,4 +11,16 @@ package dev.vard.run;
  * @param total everything, also what no phase names
  */
 public record PhaseSeconds(
-    double sample, double score, double scoreBusy, double value, double policy, double total) {}
+    double sample, double score, double scoreBusy, double value, double policy, double total) {
+  static final PhaseSeconds NONE = new PhaseSeconds(0, 0, 0, 0, 0, 0);
+
+  PhaseSeconds plus(PhaseSeconds more) {
+    return new PhaseSeconds(
+        sample + more.sample,
+        score + more.score,
+        scoreBusy + more.scoreBusy,
+        value + more.value,
+        policy + more.policy,
+        total + more.total);
+  }
+}

@@ -56,6 +56,7 @@ final class RunEngine {
   private IterationMetrics iteration = new IterationMetrics();
   private Action current = new Action.Finish(0);
   private boolean open;
+  private String exportSha256 = "";
 
   RunEngine(
       RunSpec spec,
@@ -168,7 +169,8 @@ final class RunEngine {
       }
       case Action.Finish finish -> {
         phase(finish.iteration(), Phase.EXPORT);
-        worker.export(requests.export(folder.export()), Deadlines.EXPORT);
+        exportSha256 =
+            worker.export(requests.export(folder.export()), Deadlines.EXPORT).getSha256();
         yield Optional.empty();
       }
     };
@@ -304,7 +306,8 @@ final class RunEngine {
         last.reward(),
         last.klPerTrajectory(),
         total.seconds(),
-        folder.export().toString());
+        folder.export().toString(),
+        exportSha256);
   }
 
   /** Tells how the run ended, and saves the adapter as it is. */

@@ -23,7 +23,10 @@ import java.util.OptionalDouble;
   @JsonSubTypes.Type(value = RunEvent.IterationFinished.class, name = "iteration"),
   @JsonSubTypes.Type(value = RunEvent.Finished.class, name = "finished"),
   @JsonSubTypes.Type(value = RunEvent.Failed.class, name = "failed"),
-  @JsonSubTypes.Type(value = RunEvent.Cancelled.class, name = "cancelled")
+  @JsonSubTypes.Type(value = RunEvent.Cancelled.class, name = "cancelled"),
+  @JsonSubTypes.Type(value = RunEvent.StateChanged.class, name = "state_changed"),
+  @JsonSubTypes.Type(value = RunEvent.Checkpointed.class, name = "checkpointed"),
+  @JsonSubTypes.Type(value = RunEvent.Recovered.class, name = "recovered")
 })
 public sealed interface RunEvent {
 
@@ -170,4 +173,28 @@ public sealed interface RunEvent {
 
   /** The last event of a run that was told to stop. */
   record Cancelled(int iteration) implements RunEvent {}
+
+  /**
+   * The run moved.
+   *
+   * @param from empty for a run that was just made
+   * @param reasonCode as {@code WORKER_UNAVAILABLE}; empty where nothing is wrong
+   */
+  record StateChanged(Optional<RunStatus> from, RunStatus to, String reasonCode, String reason)
+      implements RunEvent {}
+
+  /** The whole state was written to disk. */
+  record Checkpointed(int iteration, long bytes, double seconds) implements RunEvent {}
+
+  /**
+   * The run goes on after something was lost.
+   *
+   * @param iteration of the checkpoint that it goes on from; 0 where it begins anew from the
+   *     pretrained model
+   * @param reasonCode what was lost, as {@code WORKER_UNAVAILABLE}; {@code RESTARTED} for the
+   *     orchestrator itself
+   * @param generation how often the run was claimed
+   */
+  record Recovered(int iteration, String reasonCode, String reason, long generation)
+      implements RunEvent {}
 }

@@ -13,6 +13,7 @@ package dev.vard.run;
  *     trajectories
  * @param seconds where the time went, evaluations included
  * @param export folder that holds {@code pytorch_lora_weights.safetensors}
+ * @param exportSha256 of that file, in hex: equal for runs that came to the same bits
  */
 public record RunResult(
     String runId,
@@ -23,4 +24,5 @@ public record RunResult(
     Interval rewardAfter,
     double klPerTrajectory,
     PhaseSeconds seconds,
-    String export) {}
+    String export,
+    String exportSha256) {}

@@ -78,6 +78,7 @@ class ClosingTableTest {
         new Interval(after, after - 0.05, after + 0.05),
         kl,
         new PhaseSeconds(52.1, 0.04, 3.3, 61.7, 84.2, 201.9),
-        "runs/x/export");
+        "runs/x/export",
+        "00".repeat(32));
   }
 }

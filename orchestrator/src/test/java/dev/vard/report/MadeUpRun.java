@@ -123,7 +123,8 @@ record MadeUpRun(
         new Interval(-1.02, -1.06, -0.98),
         57.2,
         new PhaseSeconds(52.1, 0.4, 3.3, 61.7, 84.2, 201.9),
-        folder.resolve("export").toString());
+        folder.resolve("export").toString(),
+        "00".repeat(32));
   }
 
   private double progress(int k) {

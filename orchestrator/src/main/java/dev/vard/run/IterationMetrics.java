@@ -1,0 +1,28 @@
+package dev.vard.run;
+
+import dev.vard.run.RunEvent.PolicyMetrics;
+import dev.vard.run.RunEvent.TimestepQuality;
+import dev.vard.run.RunEvent.ValueMetrics;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * What is known of the iteration in hand.
+ *
+ * @param rewards of its samples; empty before they are scored
+ * @param quality of the value network, before the fit
+ * @param value empty before the fit
+ * @param policy empty before the policy phase
+ * @param seconds of its phases so far
+ */
+public record IterationMetrics(
+    List<Double> rewards,
+    List<TimestepQuality> quality,
+    Optional<ValueMetrics> value,
+    Optional<PolicyMetrics> policy,
+    PhaseSeconds seconds) {
+
+  static final IterationMetrics NONE =
+      new IterationMetrics(
+          List.of(), List.of(), Optional.empty(), Optional.empty(), PhaseSeconds.NONE);
+}

@@ -1,0 +1,50 @@
+package dev.vard.serve;
+
+import java.util.Optional;
+
+/** A request that cannot be granted. The message says what was wrong, where, and what to do. */
+public final class RequestException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  /** Named after google.rpc.Code. */
+  public enum Code {
+    INVALID_ARGUMENT,
+    /** Not there, or not this caller's to see. */
+    NOT_FOUND,
+    /** The request id was used for another request. */
+    ALREADY_EXISTS,
+    /** The run's state does not allow it. */
+    FAILED_PRECONDITION,
+    /** A limit. */
+    RESOURCE_EXHAUSTED,
+    UNAUTHENTICATED,
+    PERMISSION_DENIED,
+    /** The database cannot be reached: the same may succeed later. */
+    UNAVAILABLE
+  }
+
+  private final Code code;
+  private final String field;
+
+  /**
+   * @param field of the request, as {@code page_size}; empty where none is to blame
+   */
+  public RequestException(Code code, String field, String message, Throwable cause) {
+    super(message, cause);
+    this.code = code;
+    this.field = field;
+  }
+
+  public RequestException(Code code, String field, String message) {
+    this(code, field, message, null);
+  }
+
+  public Code code() {
+    return code;
+  }
+
+  /** The field to blame. */
+  public Optional<String> field() {
+    return Optional.of(field).filter(name -> !name.isEmpty());
+  }
+}

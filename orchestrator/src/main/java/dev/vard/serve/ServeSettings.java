@@ -1,0 +1,51 @@
+package dev.vard.serve;
+
+import io.micronaut.context.annotation.ConfigurationProperties;
+import io.micronaut.core.annotation.Nullable;
+import io.micronaut.core.bind.annotation.Bindable;
+import java.util.List;
+
+/**
+ * How a server is set up: by {@code vard serve}'s options, environment variables (as {@code
+ * VARD_SERVE_GRPC_PORT}) or a configuration file.
+ *
+ * @param host address to listen at; beyond loopback only with tokens or client certificates
+ * @param grpcPort 0 for any free one
+ * @param httpPort 0 for any free one
+ * @param workers the pool: {@code local}, {@code embedded} or {@code host:port} each; a run has one
+ *     of them to itself
+ * @param instance names this orchestrator among those that share a database; must be its own. Empty
+ *     for the host's name and the gRPC port
+ * @param tokens file with a line {@code OWNER TOKEN [admin]} for each token; empty for none
+ * @param certificate PEM file with the server's certificate chain; empty for no TLS
+ * @param key PEM file with its private key
+ * @param clientAuthority PEM file with the authorities whose client certificates are let in (mTLS);
+ *     the certificate's common name is the owner; empty for none
+ * @param modelRoots folders that a specification's {@code model.checkpoint} may lie in
+ * @param allowHub whether {@code model.checkpoint} may be a hub id
+ * @param maxSpecificationBytes a specification's size, prompts included
+ * @param maxPrompts prompts of a specification
+ * @param maxActiveRuns runs of one owner that have not ended
+ * @param maxStreams watchers and downloads at the same time
+ * @param maxStreamsPerOwner the same, of one owner
+ * @param slowReaderSeconds a stream whose reader takes nothing for so long is dropped
+ */
+@ConfigurationProperties("vard.serve")
+public record ServeSettings(
+    @Bindable(defaultValue = "127.0.0.1") String host,
+    @Bindable(defaultValue = "50051") int grpcPort,
+    @Bindable(defaultValue = "8080") int httpPort,
+    @Bindable(defaultValue = "local") List<String> workers,
+    @Bindable(defaultValue = "") String instance,
+    @Bindable(defaultValue = "") String tokens,
+    @Bindable(defaultValue = "") String certificate,
+    @Bindable(defaultValue = "") String key,
+    @Bindable(defaultValue = "") String clientAuthority,
+    @Nullable List<String> modelRoots,
+    @Bindable(defaultValue = "false") boolean allowHub,
+    @Bindable(defaultValue = "1048576") int maxSpecificationBytes,
+    @Bindable(defaultValue = "100000") int maxPrompts,
+    @Bindable(defaultValue = "100") int maxActiveRuns,
+    @Bindable(defaultValue = "4096") int maxStreams,
+    @Bindable(defaultValue = "2048") int maxStreamsPerOwner,
+    @Bindable(defaultValue = "30") int slowReaderSeconds) {}

@@ -1,0 +1,33 @@
+package dev.vard.store;
+
+/** The database did not do what it was asked. */
+public final class StoreException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  /** Why. */
+  public enum Kind {
+    /** No such run. */
+    NOT_FOUND,
+    /** The run's status does not allow it. */
+    ILLEGAL_MOVE,
+    /** A request id that another request used. */
+    CONFLICT,
+    /** The database cannot be reached or is out of space: the same may succeed later. */
+    UNAVAILABLE
+  }
+
+  private final Kind kind;
+
+  public StoreException(Kind kind, String message, Throwable cause) {
+    super(message, cause);
+    this.kind = kind;
+  }
+
+  public StoreException(Kind kind, String message) {
+    this(kind, message, null);
+  }
+
+  public Kind kind() {
+    return kind;
+  }
+}
