@@ -77,8 +77,9 @@ function headline() {
 function notice() {
   const progress = `${iterations.length} of ${started.iterations} iterations are recorded.`;
   if (ending?.event === "finished") return null;
-  if (ending?.event === "failed") return h("p", { class: "notice", role: "status" }, h("b", {}, `The run failed (${ending.code}). `), `${ending.message} — ${progress}`);
-  if (ending?.event === "cancelled") return h("p", { class: "notice", role: "status" }, h("b", {}, "The run was stopped. "), progress);
+  const what = { FAILED: "failed", CANCELLED: "was stopped", PAUSED: "is paused" }[ending?.to];
+  if (what === "was stopped") return h("p", { class: "notice", role: "status" }, h("b", {}, "The run was stopped. "), progress);
+  if (what) return h("p", { class: "notice", role: "status" }, h("b", {}, `The run ${what} (${ending.reason_code}). `), `${ending.reason} — ${progress}`);
   return h("p", { class: "notice", role: "status" }, h("b", {}, "The run has no end on record: "), `it goes on still, or was interrupted. ${progress}`);
 }
 

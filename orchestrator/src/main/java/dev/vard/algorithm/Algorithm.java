@@ -12,6 +12,9 @@ import dev.vard.spec.RunSpec;
  */
 public interface Algorithm<S extends AlgorithmState> {
 
+  /** The class of its states. */
+  Class<S> stateType();
+
   /** The state before anything was done. */
   S start();
 

@@ -31,6 +31,11 @@ public final class Ddpo implements Algorithm<DdpoState> {
   }
 
   @Override
+  public Class<DdpoState> stateType() {
+    return DdpoState.class;
+  }
+
+  @Override
   public DdpoState start() {
     return new DdpoState(Progress.START, List.of(), Map.of(), controller.start());
   }

@@ -27,6 +27,11 @@ public final class Vard implements Algorithm<VardState> {
   }
 
   @Override
+  public Class<VardState> stateType() {
+    return VardState.class;
+  }
+
+  @Override
   public VardState start() {
     return new VardState(Progress.START, List.of(), Moments.NONE, controller.start());
   }

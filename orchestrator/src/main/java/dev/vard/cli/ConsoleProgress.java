@@ -7,6 +7,7 @@ import dev.vard.run.RunEvent.IterationFinished;
 import dev.vard.run.RunEvent.PhaseStarted;
 import dev.vard.run.RunEvent.Started;
 import dev.vard.run.RunListener;
+import dev.vard.run.RunStatus;
 import java.io.PrintStream;
 import java.time.Duration;
 import java.util.Locale;
@@ -77,12 +78,24 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
       case Evaluated evaluation -> evaluated(evaluation);
       case IterationFinished iteration -> iterated(iteration);
       case RunEvent.Finished finished -> close();
-      case RunEvent.Failed failed -> close();
-      case RunEvent.Cancelled cancelled -> close();
-      case RunEvent.StateChanged changed -> {}
+      case RunEvent.StateChanged changed -> moved(changed);
       case RunEvent.Checkpointed checkpointed -> {}
-      case RunEvent.Recovered recovered -> {}
+      case RunEvent.Recovered recovered -> recovered(recovered);
     }
+  }
+
+  private void moved(RunEvent.StateChanged changed) {
+    if (changed.to() != RunStatus.WAITING && changed.to() != RunStatus.RUNNING) {
+      close();
+    }
+  }
+
+  private void recovered(RunEvent.Recovered recovered) {
+    print(
+        "%s: the run goes on from %s (%s)",
+        recovered.reasonCode(),
+        recovered.iteration() == 0 ? "its start" : "iteration " + recovered.iteration(),
+        recovered.reason());
   }
 
   private void start(Started started) {

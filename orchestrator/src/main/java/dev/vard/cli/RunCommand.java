@@ -153,7 +153,7 @@ final class RunCommand implements Callable<Integer> {
           case KlSpec.KlBudget(double nats) -> OptionalDouble.of(nats);
           case KlSpec.KlWeight weight -> OptionalDouble.empty();
         };
-    Optional<Path> report = Optional.of(folder.report()).filter(Files::exists);
+    Optional<Path> report = Optional.of(folder.reportFile()).filter(Files::exists);
     return new ClosingTable(result, budget, report).text();
   }
 

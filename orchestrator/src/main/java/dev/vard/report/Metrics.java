@@ -18,8 +18,8 @@ import java.util.TreeMap;
  *
  * @param evaluations in order; where an iteration was evaluated twice, the later one
  * @param iterations in order; where an iteration was done twice, the later one
- * @param ending {@code finished}, {@code failed} or {@code cancelled}; empty for a run that goes on
- *     or was killed
+ * @param ending {@code finished}, or the {@code state_changed} to {@code FAILED}, {@code CANCELLED}
+ *     or {@code PAUSED}; empty for a run that goes on or was killed
  */
 record Metrics(
     JsonNode started,
@@ -47,12 +47,19 @@ record Metrics(
     ObjectMapper mapper = new ObjectMapper();
     for (int i = 0; i < lines.size(); i++) {
       JsonNode event = parse(mapper, lines.get(i), file, i + 1);
-      ending = Optional.empty();
       switch (event.path("event").asText()) {
         case "started" -> started = Optional.of(event);
         case "evaluated" -> evaluations.put(event.path("iteration").asInt(), event);
         case "iteration" -> iterations.put(event.path("iteration").asInt(), event);
-        case "finished", "failed", "cancelled" -> ending = Optional.of(event);
+        case "finished" -> ending = Optional.of(event);
+        case "state_changed" -> {
+          switch (event.path("to").asText()) {
+            case "WAITING", "RUNNING" -> ending = Optional.empty();
+            case "FAILED", "CANCELLED", "PAUSED" -> ending = Optional.of(event);
+            // DONE says nothing that `finished` has not said.
+            default -> {}
+          }
+        }
         // Written by a later version: the rest can still be shown.
         default -> {}
       }

@@ -1,12 +1,16 @@
 package dev.vard.reward;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 
@@ -18,9 +22,13 @@ public final class RewardScorer implements AutoCloseable {
   /** Bounds the heap: pictures of 1024 × 1024 still keep 20 threads busy. */
   private static final int MOST_BYTES_IN_FLIGHT = 64 << 20;
 
+  /** Whoever cancels a run waits for this. */
+  private static final Duration FAREWELL = Duration.ofMillis(500);
+
   private final Reward reward;
   private final ExecutorService threads;
   private final Semaphore room = new Semaphore(MOST_BYTES_IN_FLIGHT, true);
+  private volatile boolean closed;
 
   /**
    * @param threads images, or batches of images, scored at the same time
@@ -32,30 +40,64 @@ public final class RewardScorer implements AutoCloseable {
             threads, Thread.ofPlatform().name("reward-", 0).daemon().factory());
   }
 
-  /** Begins a round of so many queries. */
-  public Round round(int queries) {
-    return new Round(queries);
+  /** Writes down an answer before it counts. Called by several threads at once. */
+  @FunctionalInterface
+  public interface Ledger {
+    /** A ledger that keeps nothing. */
+    Ledger NONE = (index, score) -> {};
+
+    void answered(int index, double score);
   }
 
-  /** Waits for nothing: ends the threads after what they are at. */
+  /**
+   * Begins a round.
+   *
+   * @param queries how many there will be
+   * @param known scores of queries that were answered before, by index: these are not asked again
+   */
+  public Round round(int queries, Map<Integer, Double> known, Ledger ledger) {
+    return new Round(queries, known, ledger);
+  }
+
+  /**
+   * Asks nothing more. What is being asked gets a moment to be answered, for an answer that comes
+   * is kept, and one that is not awaited has to be asked again.
+   */
   @Override
   public void close() {
+    closed = true;
+    threads.shutdown();
+    boolean interrupted = Thread.interrupted();
+    try {
+      threads.awaitTermination(FAREWELL.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (InterruptedException e) {
+      interrupted = true;
+    }
     threads.shutdownNow();
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   /** The queries of one iteration or evaluation. Used by one thread. */
   public final class Round {
     private final double[] scores;
-    private final List<RewardQuery> waiting = new ArrayList<>();
-    private final AtomicReference<RewardException> failure = new AtomicReference<>();
+    private final Map<Integer, Double> known;
+    private final Ledger ledger;
+    private final List<Asked> waiting = new ArrayList<>();
+    private final AtomicReference<Throwable> failure = new AtomicReference<>();
     private final AtomicLong busyNanos = new AtomicLong();
     private final CountDownLatch unanswered;
     private int next;
 
-    private Round(int queries) {
+    private Round(int queries, Map<Integer, Double> known, Ledger ledger) {
       this.scores = new double[queries];
+      this.known = known;
+      this.ledger = ledger;
       this.unanswered = new CountDownLatch(queries);
     }
+
+    private record Asked(int index, RewardQuery query) {}
 
     /**
      * Takes the next query, in the order in which the scores are wanted. Blocks while too much is
@@ -66,13 +108,20 @@ public final class RewardScorer implements AutoCloseable {
      */
     public void add(RewardQuery query) throws InterruptedException {
       throwFailure();
-      if (!room.tryAcquire(cost(query))) {
-        // What waits for its batch to fill holds room, and would hold it for ever.
-        submit();
-        room.acquire(cost(query));
+      int index = next++;
+      Double score = known.get(index);
+      if (score != null) {
+        scores[index] = score;
+        unanswered.countDown();
+      } else {
+        if (!room.tryAcquire(cost(query))) {
+          // What waits for its batch to fill holds room, and would hold it for ever.
+          submit();
+          room.acquire(cost(query));
+        }
+        waiting.add(new Asked(index, query));
       }
-      waiting.add(query);
-      if (waiting.size() == reward.batch() || next + waiting.size() == scores.length) {
+      if (waiting.size() == reward.batch() || next == scores.length) {
         submit();
       }
     }
@@ -82,11 +131,11 @@ public final class RewardScorer implements AutoCloseable {
      *
      * @return a finite score for each query, in their order
      * @throws RewardException if a query failed
+     * @throws RuntimeException the ledger's, if it failed
      */
     public List<Double> await() throws InterruptedException {
-      if (next + waiting.size() != scores.length) {
-        throw new IllegalStateException(
-            (next + waiting.size()) + " queries came of " + scores.length);
+      if (next != scores.length) {
+        throw new IllegalStateException(next + " queries came of " + scores.length);
       }
       unanswered.await();
       throwFailure();
@@ -102,26 +151,25 @@ public final class RewardScorer implements AutoCloseable {
       if (waiting.isEmpty()) {
         return;
       }
-      List<RewardQuery> batch = List.copyOf(waiting);
-      int first = next;
+      List<Asked> batch = List.copyOf(waiting);
       waiting.clear();
-      next += batch.size();
       threads.execute(
           () -> {
             try {
-              if (failure.get() == null) {
-                score(first, batch);
+              if (failure.get() == null && !closed) {
+                score(batch);
               }
-            } catch (RewardException e) {
+            } catch (Throwable e) { // an Error too must not leave a score of 0 behind
               failure.compareAndSet(null, e);
             } finally {
-              room.release(batch.stream().mapToInt(this::cost).sum());
-              batch.forEach(query -> unanswered.countDown());
+              room.release(batch.stream().mapToInt(asked -> cost(asked.query())).sum());
+              batch.forEach(asked -> unanswered.countDown());
             }
           });
     }
 
-    private void score(int first, List<RewardQuery> batch) {
+    private void score(List<Asked> asked) {
+      List<RewardQuery> batch = asked.stream().map(Asked::query).toList();
       long start = System.nanoTime();
       List<RewardOutcome> outcomes = ask(batch);
       busyNanos.addAndGet(System.nanoTime() - start);
@@ -134,8 +182,19 @@ public final class RewardScorer implements AutoCloseable {
             false,
             null);
       }
+      // All good answers are written down before a bad one ends the round: they were paid for.
+      Optional<RewardException> bad = Optional.empty();
       for (int i = 0; i < batch.size(); i++) {
-        scores[first + i] = finite(batch.get(i), outcomes.get(i));
+        try {
+          double score = finite(batch.get(i), outcomes.get(i));
+          ledger.answered(asked.get(i).index(), score);
+          scores[asked.get(i).index()] = score;
+        } catch (RewardException e) {
+          bad = bad.or(() -> Optional.of(e));
+        }
+      }
+      if (bad.isPresent()) {
+        throw bad.get();
       }
     }
 
@@ -170,9 +229,11 @@ public final class RewardScorer implements AutoCloseable {
     }
 
     private void throwFailure() {
-      RewardException e = failure.get();
-      if (e != null) {
-        throw e;
+      switch (failure.get()) {
+        case null -> {}
+        case RuntimeException e -> throw e;
+        case Error e -> throw e;
+        case Throwable e -> throw new IllegalStateException("nothing else is thrown", e);
       }
     }
   }

@@ -1,7 +1,5 @@
 package dev.vard.run;
 
-import dev.vard.report.HtmlReport;
-import dev.vard.report.ReportException;
 import dev.vard.reward.Reward;
 import dev.vard.reward.RewardScorer;
 import dev.vard.spec.RunSpec;
@@ -11,8 +9,7 @@ import dev.vard.worker.WorkerLocation;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.List;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
+import java.util.Optional;
 
 /**
  * Fine-tunes a model: the front door for Java programs, and for the command line.
@@ -30,8 +27,6 @@ import org.slf4j.LoggerFactory;
  * {@link RunException} that is {@link RunException#cancelled()}.
  */
 public final class FineTuning {
-  private static final Logger LOG = LoggerFactory.getLogger(FineTuning.class);
-
   private final RunSpec spec;
   private final Reward reward;
 
@@ -63,12 +58,14 @@ public final class FineTuning {
   }
 
   /**
-   * Runs to the end, and fills the run's folder. Blocks.
+   * Runs to the end, and fills the run's folder. Blocks. A run that is killed is lost: {@link
+   * SupervisedRun}, with a journal in a database, survives that.
    *
    * @param listeners hear of everything, on this thread
    * @throws RunException if the run did not reach its end; the folder holds what it came to
    */
   public RunResult run(WorkerClient worker, RunFolder folder, RunListener... listeners) {
+    RunJournal journal = new MemoryJournal();
     MetricsFile metrics = new MetricsFile(folder);
     List<RunListener> all = List.of(listeners);
     RunListener listener =
@@ -78,18 +75,15 @@ public final class FineTuning {
         };
     try (RewardScorer scorer =
         new RewardScorer(reward, Runtime.getRuntime().availableProcessors())) {
-      return new RunEngine(spec, worker, scorer, folder, listener, Clock.systemUTC()).run();
+      return new RunEngine(spec, worker, scorer, folder, journal, 1, listener, Clock.systemUTC())
+          .run(Optional.empty());
+    } catch (RunException e) {
+      RunStatus to = e.cancelled() ? RunStatus.CANCELLED : RunStatus.FAILED;
+      listener.onEvent(
+          new RunEvent.StateChanged(Optional.of(RunStatus.RUNNING), to, e.code(), e.getMessage()));
+      throw e;
     } finally {
-      report(folder);
-    }
-  }
-
-  /** Also of a run that failed: what it came to is worth a look. */
-  private static void report(RunFolder folder) {
-    try {
-      new HtmlReport().write(folder.root());
-    } catch (ReportException e) {
-      LOG.warn("There is no report: {}", e.getMessage());
+      folder.report();
     }
   }
 }

@@ -25,4 +25,26 @@ public record IterationMetrics(
   static final IterationMetrics NONE =
       new IterationMetrics(
           List.of(), List.of(), Optional.empty(), Optional.empty(), PhaseSeconds.NONE);
+
+  /** Of an iteration whose samples were just scored. */
+  static IterationMetrics of(List<Double> rewards) {
+    return new IterationMetrics(
+        rewards, List.of(), Optional.empty(), Optional.empty(), PhaseSeconds.NONE);
+  }
+
+  IterationMetrics with(List<TimestepQuality> quality) {
+    return new IterationMetrics(rewards, quality, value, policy, seconds);
+  }
+
+  IterationMetrics with(ValueMetrics value) {
+    return new IterationMetrics(rewards, quality, Optional.of(value), policy, seconds);
+  }
+
+  IterationMetrics with(PolicyMetrics policy) {
+    return new IterationMetrics(rewards, quality, value, Optional.of(policy), seconds);
+  }
+
+  IterationMetrics after(PhaseSeconds more) {
+    return new IterationMetrics(rewards, quality, value, policy, seconds.plus(more));
+  }
 }

@@ -18,8 +18,6 @@ final class MetricsFile implements RunListener {
       case RunEvent.Evaluated line -> append(line);
       case RunEvent.IterationFinished line -> append(line);
       case RunEvent.Finished line -> append(line);
-      case RunEvent.Failed line -> append(line);
-      case RunEvent.Cancelled line -> append(line);
       case RunEvent.StateChanged line -> append(line);
       case RunEvent.Checkpointed line -> append(line);
       case RunEvent.Recovered line -> append(line);

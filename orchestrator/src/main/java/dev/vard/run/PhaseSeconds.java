@@ -14,6 +14,22 @@ public record PhaseSeconds(
     double sample, double score, double scoreBusy, double value, double policy, double total) {
   static final PhaseSeconds NONE = new PhaseSeconds(0, 0, 0, 0, 0, 0);
 
+  static PhaseSeconds of(RunEvent.SampleSeconds seconds) {
+    return new PhaseSeconds(seconds.sample(), seconds.score(), seconds.scoreBusy(), 0, 0, 0);
+  }
+
+  static PhaseSeconds ofValue(double seconds) {
+    return new PhaseSeconds(0, 0, 0, seconds, 0, 0);
+  }
+
+  static PhaseSeconds ofPolicy(double seconds) {
+    return new PhaseSeconds(0, 0, 0, 0, seconds, 0);
+  }
+
+  PhaseSeconds withTotal(double seconds) {
+    return new PhaseSeconds(sample, score, scoreBusy, value, policy, seconds);
+  }
+
   PhaseSeconds plus(PhaseSeconds more) {
     return new PhaseSeconds(
         sample + more.sample,

@@ -16,8 +16,10 @@ import dev.vard.proto.v1.ImprovePolicyRequest;
 import dev.vard.proto.v1.ModelConfig;
 import dev.vard.proto.v1.OpenRequest;
 import dev.vard.proto.v1.ReleaseRequest;
+import dev.vard.proto.v1.RestoreRequest;
 import dev.vard.proto.v1.SampleRequest;
 import dev.vard.proto.v1.SamplerConfig;
+import dev.vard.proto.v1.SaveRequest;
 import dev.vard.proto.v1.TrajectorySpec;
 import dev.vard.proto.v1.ValueConfig;
 import dev.vard.proto.v1.ValueObjective;
@@ -33,12 +35,27 @@ import java.util.List;
 
 /** Puts a session's specification and actions into the contract's words. */
 final class Requests {
+  /** A session's id may have 64 characters; a run's may have as many. */
+  private static final int TAIL = 42;
+
+  private final String family;
   private final String session;
   private final RunSpec spec;
 
-  Requests(String session, RunSpec spec) {
-    this.session = session;
+  /**
+   * @param generation how often the run was claimed
+   * @param attempt how often it was begun since: each has a session of its own, so that a request
+   *     that comes late, of an attempt that was given up, finds none
+   */
+  Requests(String runId, long generation, int attempt, RunSpec spec) {
+    this.family = runId.substring(Math.max(0, runId.length() - TAIL)) + ".";
+    this.session = family + generation + "." + attempt;
     this.spec = spec;
+  }
+
+  /** Whether a session is of this run. */
+  boolean isOurs(String sessionId) {
+    return sessionId.startsWith(family);
   }
 
   OpenRequest open() {
@@ -120,8 +137,26 @@ final class Requests {
         .build();
   }
 
+  SaveRequest save(Path folder) {
+    return SaveRequest.newBuilder()
+        .setSessionId(session)
+        .setPath(folder.toAbsolutePath().toString())
+        .build();
+  }
+
+  RestoreRequest restore(Path folder) {
+    return RestoreRequest.newBuilder()
+        .setSessionId(session)
+        .setPath(folder.toAbsolutePath().toString())
+        .build();
+  }
+
   CloseRequest close() {
-    return CloseRequest.newBuilder().setSessionId(session).build();
+    return close(session);
+  }
+
+  CloseRequest close(String sessionId) {
+    return CloseRequest.newBuilder().setSessionId(sessionId).build();
   }
 
   private SampleRequest.Builder sample(List<Trajectory> trajectories) {

@@ -6,6 +6,7 @@ import dev.vard.algorithm.AlgorithmState;
 import dev.vard.algorithm.Outcome;
 import dev.vard.algorithm.Progress;
 import dev.vard.algorithm.Step;
+import dev.vard.proto.v1.DescribeRequest;
 import dev.vard.proto.v1.EvaluateResponse;
 import dev.vard.proto.v1.FitValueResponse;
 import dev.vard.proto.v1.ImprovePolicyResponse;
@@ -26,9 +27,11 @@ import dev.vard.spec.RunSpec;
 import dev.vard.worker.WorkerClient;
 import dev.vard.worker.WorkerException;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.concurrent.CancellationException;
@@ -38,94 +41,156 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Does what the algorithm asks for, one action after the other, until it is finished. The one place
- * that knows the loop. For one run, used by one thread.
+ * that knows the loop. For one attempt at a run, used by one thread.
+ *
+ * <p>Exact resume: the journal has the state after each step that counts, and every reward answer.
+ * An attempt takes the newest checkpoint, asks the worker again for the changes since then, with
+ * the same requests and so to the same bits, asks no reward and tells no event a second time, and
+ * goes on from the journal's state.
  */
 final class RunEngine {
   private static final Logger LOG = LoggerFactory.getLogger(RunEngine.class);
 
+  /**
+   * Why an attempt is not the first.
+   *
+   * @param code as {@code WORKER_UNAVAILABLE}
+   */
+  record Cause(String code, String reason) {}
+
   private final RunSpec spec;
   private final WorkerClient worker;
   private final RunFolder folder;
+  private final RunJournal journal;
   private final RunListener listener;
   private final Clock clock;
   private final Requests requests;
   private final Sampling sampling;
+  private final Checkpoints checkpoints;
 
-  private final Timings total = new Timings();
-  private final List<Evaluated> evaluations = new ArrayList<>();
-  private IterationMetrics iteration = new IterationMetrics();
   private Action current = new Action.Finish(0);
   private boolean open;
-  private String exportSha256 = "";
+  private long lastCommit = System.nanoTime();
+  private long lastCheckpoint;
 
+  /**
+   * @param attempt how often the run was begun since it was claimed, this time included
+   */
   RunEngine(
       RunSpec spec,
       WorkerClient worker,
       RewardScorer scorer,
       RunFolder folder,
+      RunJournal journal,
+      int attempt,
       RunListener listener,
       Clock clock) {
     this.spec = spec;
     this.worker = worker;
     this.folder = folder;
+    this.journal = journal;
     this.listener = listener;
     this.clock = clock;
-    this.requests = new Requests(folder.runId(), spec);
-    this.sampling = new Sampling(worker, scorer, folder.runId(), listener);
+    this.requests = new Requests(folder.runId(), journal.generation(), attempt, spec);
+    this.sampling = new Sampling(worker, scorer, folder.runId(), journal, listener);
+    this.checkpoints = new Checkpoints(worker, requests, folder, journal, spec.checkpoint().keep());
   }
 
   /**
    * Runs to the end.
    *
-   * @throws RunException if there is no end to reach; the events have told so, and what could be
-   *     saved was
+   * @param cause why it has to go on; empty for a run that begins, or was stopped in good order
+   * @throws RunException if this attempt did not reach it; what could be saved was. With the
+   *     thread's interrupt status set if it was told to stop.
+   * @throws FencedException if somebody else has the run now
    */
-  RunResult run() {
+  RunResult run(Optional<Cause> cause) {
     try {
-      started();
-      open();
-      RunResult result = train(Algorithm.of(spec));
-      listener.onEvent(new RunEvent.Finished(result));
-      return result;
+      return train(Algorithm.of(spec), cause);
     } catch (WorkerException e) {
-      throw ended(RunException.of(doing(), e));
+      throw stopped(RunException.of(doing(), e));
     } catch (RewardException e) {
-      throw ended(RunException.of(doing(), e));
-    } catch (InterruptedException | CancellationException e) {
-      throw ended(RunException.cancelled(doing(), e));
+      throw stopped(RunException.of(doing(), e));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw stopped(RunException.cancelled(doing(), e));
+    } catch (CancellationException e) {
+      throw stopped(RunException.cancelled(doing(), e));
     } catch (RunException e) {
-      throw ended(e);
+      throw stopped(e);
     } finally {
       close();
     }
   }
 
-  private void started() {
-    EvaluateSpec evaluate = spec.evaluate();
-    int iterations = spec.algorithm().iterations();
-    int last = iterations % evaluate.every() == 0 ? 0 : 1;
-    listener.onEvent(
-        new RunEvent.Started(
-            folder.runId(),
-            spec.name(),
-            spec.algorithm().kind().name().toLowerCase(Locale.ROOT),
-            spec.seed(),
-            iterations,
-            spec.algorithm().samples(),
-            1 + iterations / evaluate.every() + last,
-            evaluate.images(),
-            switch (spec.algorithm().kl()) {
-              case KlSpec.KlBudget(double budget) -> OptionalDouble.of(budget);
-              case KlSpec.KlWeight weight -> OptionalDouble.empty();
-            },
-            clock.instant(),
-            folder.root()));
+  private <S extends AlgorithmState> RunResult train(Algorithm<S> algorithm, Optional<Cause> cause)
+      throws InterruptedException {
+    RunState state =
+        journal
+            .state()
+            .orElseGet(() -> commit(RunState.start(algorithm.start()), List.of(started())));
+    folder.writeMetrics(journal.events());
+    if (state.result().isPresent()) {
+      return state.result().get();
+    }
+    phase(0, Phase.OPEN);
+    recover(algorithm, state, cause);
+    while (true) {
+      current = algorithm.action(algorithm.stateType().cast(state.algorithm()));
+      if (current instanceof Action.Finish finish) {
+        return finish(state, finish).result().orElseThrow();
+      }
+      state = step(algorithm, state, perform(current, state));
+      if (checkpointIsDue(state)) {
+        checkpoint(state, Deadlines.SAVE);
+      }
+    }
   }
 
-  private void open() {
-    phase(0, Phase.OPEN);
-    SessionDescription session = worker.open(requests.open(), Deadlines.OPEN).getSession();
+  // ------------------------------------------------------------------------------- going on
+
+  /** Makes a session that is where the state is. */
+  private <S extends AlgorithmState> void recover(
+      Algorithm<S> algorithm, RunState goal, Optional<Cause> cause) throws InterruptedException {
+    endOldSessions();
+    Checkpoints.Restored restored = checkpoints.restore();
     open = true;
+    checkPrompts(restored.session());
+    RunState from =
+        restored.from().map(Checkpoint::state).orElseGet(() -> RunState.start(algorithm.start()));
+    lastCheckpoint = from.step();
+    boolean same = replay(algorithm, from, goal);
+    List<String> remarks = new ArrayList<>(restored.damaged());
+    if (!same) {
+      remarks.add(
+          "what was repeated differs in its last bits: the worker's machine or threads are others");
+    }
+    if (cause.isPresent() || !remarks.isEmpty()) {
+      cause.map(Cause::reason).ifPresent(reason -> remarks.addFirst(reason));
+      tell(
+          new RunEvent.Recovered(
+              from.algorithm().progress().iteration(),
+              cause.map(Cause::code).orElse("CHECKPOINT"),
+              String.join("; ", remarks),
+              journal.generation()));
+    }
+    // What was repeated took time, but that is not the next step's.
+    lastCommit = System.nanoTime();
+  }
+
+  /** A worker that outlived an attempt may still hold its session, and be at its last request. */
+  private void endOldSessions() {
+    for (SessionDescription session :
+        worker
+            .describe(DescribeRequest.getDefaultInstance(), Deadlines.DESCRIBE)
+            .getSessionsList()) {
+      if (requests.isOurs(session.getSessionId())) {
+        worker.close(requests.close(session.getSessionId()), Deadlines.CLOSE);
+      }
+    }
+  }
+
+  private void checkPrompts(SessionDescription session) {
     if (session.getConditional() == spec.prompts().isEmpty()) {
       throw new RunException(
           "INVALID_ARGUMENT",
@@ -135,60 +200,224 @@ final class RunEngine {
     }
   }
 
-  private <S extends AlgorithmState> RunResult train(Algorithm<S> algorithm)
-      throws InterruptedException {
-    S state = algorithm.start();
-    while (true) {
+  /**
+   * Repeats the changes between two states on the worker.
+   *
+   * @return whether they came to the same
+   */
+  private <S extends AlgorithmState> boolean replay(
+      Algorithm<S> algorithm, RunState from, RunState goal) throws InterruptedException {
+    S state = algorithm.stateType().cast(from.algorithm());
+    for (long step = from.step(); step < goal.step(); step++) {
       current = algorithm.action(state);
-      Optional<Outcome> outcome = perform(current);
-      if (outcome.isEmpty()) {
-        return result(state.progress());
-      }
-      Progress before = state.progress();
-      state = algorithm.next(state, outcome.get());
-      if (endsIteration(before, state.progress())) {
-        iterationFinished(state.progress().rewardQueries());
-      }
+      state = algorithm.next(state, repeat(current));
     }
+    return state.equals(goal.algorithm());
   }
 
-  /** Empty where there is nothing more to do. */
-  private Optional<Outcome> perform(Action action) throws InterruptedException {
-    if (Thread.interrupted()) {
-      throw new InterruptedException();
-    }
+  private Outcome repeat(Action action) throws InterruptedException {
+    stopIfInterrupted();
     return switch (action) {
-      case Action.Evaluate evaluate -> Optional.of(evaluate(evaluate));
-      case Action.Collect collect -> Optional.of(collect(collect));
-      case Action.AssessValue assess -> Optional.of(assess(assess));
-      case Action.FitValue fit -> Optional.of(fit(fit));
-      case Action.ImprovePolicy improve -> Optional.of(improve(improve));
+      case Action.Evaluate evaluate ->
+          new Outcome.Evaluated(
+              answered(
+                  new Round(Round.Kind.EVALUATE, evaluate.iteration()),
+                  evaluate.trajectories().size()));
+      case Action.Collect collect -> {
+        worker.sample(requests.sample(collect), images -> {}, Deadlines.SAMPLE);
+        yield new Outcome.Collected(
+            answered(
+                new Round(Round.Kind.COLLECT, collect.iteration()), collect.trajectories().size()));
+      }
+      case Action.AssessValue assess -> new Outcome.Assessed();
+      case Action.FitValue fit -> {
+        worker.fitValue(requests.fit(fit), Deadlines.FIT);
+        yield new Outcome.Fitted();
+      }
+      case Action.ImprovePolicy improve ->
+          improved(worker.improvePolicy(requests.improve(improve), Deadlines.IMPROVE));
       case Action.Release release -> {
         worker.release(requests.release(release), Deadlines.RELEASE);
-        yield Optional.of(new Outcome.Released());
+        yield new Outcome.Released();
       }
-      case Action.Finish finish -> {
-        phase(finish.iteration(), Phase.EXPORT);
-        exportSha256 =
-            worker.export(requests.export(folder.export()), Deadlines.EXPORT).getSha256();
-        yield Optional.empty();
-      }
+      case Action.Finish finish ->
+          throw new IllegalStateException("a run that is finished is not gone on with");
     };
   }
 
-  private Outcome evaluate(Action.Evaluate action) throws InterruptedException {
-    phase(action.iteration(), Phase.EVALUATE);
-    if (evaluations.isEmpty()) {
-      folder.writeEvaluation(action.trajectories());
+  private List<Double> answered(Round round, int queries) {
+    Map<Integer, Double> answers = journal.answers(round);
+    List<Double> scores = new ArrayList<>();
+    for (int i = 0; i < queries; i++) {
+      Double score = answers.get(i);
+      if (score == null) {
+        throw new IllegalStateException(
+            "the journal is past " + round.key() + " but has no answer to its query " + i);
+      }
+      scores.add(score);
     }
+    return scores;
+  }
+
+  private boolean checkpointIsDue(RunState state) {
+    Progress progress = state.algorithm().progress();
+    boolean between = progress.step() == Step.COLLECT || progress.step() == Step.FINISH;
+    int done = progress.step() == Step.COLLECT ? progress.iteration() - 1 : progress.iteration();
+    return journal.durable()
+        && between
+        && done > 0
+        && (done % spec.checkpoint().every() == 0 || progress.step() == Step.FINISH);
+  }
+
+  private void checkpoint(RunState state, Duration deadline) {
+    RunEvent.Checkpointed event = checkpoints.save(state, deadline);
+    lastCheckpoint = state.step();
+    listener.onEvent(event);
+  }
+
+  // ------------------------------------------------------------------------------- going forward
+
+  /**
+   * What an action came to.
+   *
+   * @param evaluated of an evaluation
+   * @param iteration the iteration's metrics with the action's in them
+   * @param seconds of the action; the total is added when it is committed
+   */
+  private record Performed(
+      Outcome outcome,
+      Optional<Evaluated> evaluated,
+      IterationMetrics iteration,
+      PhaseSeconds seconds) {}
+
+  private <S extends AlgorithmState> RunState step(
+      Algorithm<S> algorithm, RunState state, Performed done) {
+    S next = algorithm.next(algorithm.stateType().cast(state.algorithm()), done.outcome());
+    PhaseSeconds seconds = done.seconds().withTotal(sinceLastCommit());
+    IterationMetrics iteration = done.iteration().after(seconds);
+    List<RunEvent> events = new ArrayList<>();
+    done.evaluated().ifPresent(events::add);
+    if (endsIteration(state.algorithm().progress(), next.progress())) {
+      events.add(iterationFinished(iteration, next.progress().rewardQueries()));
+    }
+    return commit(
+        new RunState(
+            state.step() + 1,
+            next,
+            state.first().or(done::evaluated),
+            done.evaluated().or(state::last),
+            iteration,
+            state.seconds().plus(seconds),
+            Optional.empty()),
+        events);
+  }
+
+  private RunState finish(RunState state, Action.Finish action) throws InterruptedException {
+    stopIfInterrupted();
+    phase(action.iteration(), Phase.EXPORT);
+    String sha256 = worker.export(requests.export(folder.export()), Deadlines.EXPORT).getSha256();
+    PhaseSeconds seconds = state.seconds().plus(PhaseSeconds.NONE.withTotal(sinceLastCommit()));
+    Progress progress = state.algorithm().progress();
+    Evaluated last = state.last().orElseThrow();
+    RunResult result =
+        new RunResult(
+            folder.runId(),
+            progress.iteration(),
+            progress.rewardQueries(),
+            progress.evaluationQueries(),
+            state.first().orElseThrow().reward(),
+            last.reward(),
+            last.klPerTrajectory(),
+            seconds,
+            folder.export().toString(),
+            sha256);
+    return commit(
+        new RunState(
+            state.step() + 1,
+            state.algorithm(),
+            state.first(),
+            state.last(),
+            state.iteration(),
+            seconds,
+            Optional.of(result)),
+        List.of(new RunEvent.Finished(result)));
+  }
+
+  /** Written down first, told then. */
+  private RunState commit(RunState state, List<RunEvent> events) {
+    journal.commit(state, events);
+    lastCommit = System.nanoTime();
+    events.forEach(listener::onEvent);
+    return state;
+  }
+
+  private void tell(RunEvent event) {
+    journal.tell(List.of(event));
+    listener.onEvent(event);
+  }
+
+  private double sinceLastCommit() {
+    return secondsSince(lastCommit);
+  }
+
+  private static double secondsSince(long nanos) {
+    return (System.nanoTime() - nanos) / 1e9;
+  }
+
+  private static void stopIfInterrupted() throws InterruptedException {
+    if (Thread.interrupted()) {
+      throw new InterruptedException();
+    }
+  }
+
+  private RunEvent.Started started() {
+    EvaluateSpec evaluate = spec.evaluate();
+    int iterations = spec.algorithm().iterations();
+    int last = iterations % evaluate.every() == 0 ? 0 : 1;
+    return new RunEvent.Started(
+        folder.runId(),
+        spec.name(),
+        spec.algorithm().kind().name().toLowerCase(Locale.ROOT),
+        spec.seed(),
+        iterations,
+        spec.algorithm().samples(),
+        1 + iterations / evaluate.every() + last,
+        evaluate.images(),
+        switch (spec.algorithm().kl()) {
+          case KlSpec.KlBudget(double budget) -> OptionalDouble.of(budget);
+          case KlSpec.KlWeight weight -> OptionalDouble.empty();
+        },
+        clock.instant(),
+        folder.root());
+  }
+
+  private Performed perform(Action action, RunState state) throws InterruptedException {
+    stopIfInterrupted();
+    IterationMetrics iteration = state.iteration();
+    return switch (action) {
+      case Action.Evaluate evaluate -> evaluate(evaluate, iteration);
+      case Action.Collect collect -> collect(collect);
+      case Action.AssessValue assess -> assess(assess, iteration);
+      case Action.FitValue fit -> fit(fit, iteration);
+      case Action.ImprovePolicy improve -> improve(improve, iteration);
+      case Action.Release release -> {
+        worker.release(requests.release(release), Deadlines.RELEASE);
+        yield new Performed(new Outcome.Released(), Optional.empty(), iteration, PhaseSeconds.NONE);
+      }
+      case Action.Finish finish -> throw new IllegalStateException("finish() does this");
+    };
+  }
+
+  private Performed evaluate(Action.Evaluate action, IterationMetrics iteration)
+      throws InterruptedException {
+    phase(action.iteration(), Phase.EVALUATE);
+    folder.writeEvaluation(action.trajectories());
     Sampling.Sampled sampled =
         sampling.draw(
             requests.sample(action),
-            action.iteration(),
-            Phase.EVALUATE,
+            new Round(Round.Kind.EVALUATE, action.iteration()),
             action.trajectories(),
             (index, image) -> folder.writeSample(action.iteration(), index, image));
-    total.sampled(sampled.seconds());
     Evaluated evaluated =
         new Evaluated(
             action.iteration(),
@@ -197,80 +426,83 @@ final class RunEngine {
             mean(sampled.kls(), Double::doubleValue),
             sampled.kls(),
             sampled.seconds());
-    evaluations.add(evaluated);
-    listener.onEvent(evaluated);
-    return new Outcome.Evaluated(sampled.rewards());
+    return new Performed(
+        new Outcome.Evaluated(sampled.rewards()),
+        Optional.of(evaluated),
+        iteration,
+        PhaseSeconds.of(sampled.seconds()));
   }
 
-  private Outcome collect(Action.Collect action) throws InterruptedException {
-    iteration = new IterationMetrics();
+  private Performed collect(Action.Collect action) throws InterruptedException {
     phase(action.iteration(), Phase.SAMPLE);
     Sampling.Sampled sampled =
         sampling.draw(
             requests.sample(action),
-            action.iteration(),
-            Phase.SAMPLE,
+            new Round(Round.Kind.COLLECT, action.iteration()),
             action.trajectories(),
             (index, image) -> {});
-    total.sampled(sampled.seconds());
-    iteration.timings.sampled(sampled.seconds());
-    iteration.rewards = sampled.rewards();
-    return new Outcome.Collected(sampled.rewards());
+    return new Performed(
+        new Outcome.Collected(sampled.rewards()),
+        Optional.empty(),
+        IterationMetrics.of(sampled.rewards()),
+        PhaseSeconds.of(sampled.seconds()));
   }
 
-  private Outcome assess(Action.AssessValue action) {
+  private Performed assess(Action.AssessValue action, IterationMetrics iteration) {
     phase(action.iteration(), Phase.VALUE);
     long start = System.nanoTime();
     EvaluateResponse response = worker.evaluate(requests.assess(action), Deadlines.ASSESS);
-    value(start);
-    iteration.quality =
+    List<TimestepQuality> quality =
         response.getByStateList().stream()
             .map(
                 state ->
                     new TimestepQuality(
                         state.getTimestep(), state.getR2(), state.getMse(), state.getCorrelation()))
             .toList();
-    return new Outcome.Assessed();
+    return new Performed(
+        new Outcome.Assessed(),
+        Optional.empty(),
+        iteration.with(quality),
+        PhaseSeconds.ofValue(secondsSince(start)));
   }
 
-  private Outcome fit(Action.FitValue action) {
+  private Performed fit(Action.FitValue action, IterationMetrics iteration) {
     long start = System.nanoTime();
     FitValueResponse response = worker.fitValue(requests.fit(action), Deadlines.FIT);
-    value(start);
-    iteration.value =
-        Optional.of(
-            new ValueMetrics(
-                iteration.quality,
-                mean(secondHalf(response.getLossesList()), Double::doubleValue)));
-    return new Outcome.Fitted();
+    ValueMetrics value =
+        new ValueMetrics(
+            iteration.quality(), mean(secondHalf(response.getLossesList()), Double::doubleValue));
+    return new Performed(
+        new Outcome.Fitted(),
+        Optional.empty(),
+        iteration.with(value),
+        PhaseSeconds.ofValue(secondsSince(start)));
   }
 
-  private Outcome improve(Action.ImprovePolicy action) {
+  private Performed improve(Action.ImprovePolicy action, IterationMetrics iteration) {
     phase(action.iteration(), Phase.POLICY);
     long start = System.nanoTime();
     ImprovePolicyResponse response =
         worker.improvePolicy(requests.improve(action), Deadlines.IMPROVE);
-    double seconds = Timings.since(start);
-    total.policy(seconds);
-    iteration.timings.policy(seconds);
     List<PolicyStep> steps = secondHalf(response.getStepsList());
-    iteration.policy =
-        Optional.of(
-            new PolicyMetrics(
-                mean(steps, PolicyStep::getLoss),
-                mean(steps, PolicyStep::getObjective),
-                mean(steps, PolicyStep::getKlPerTrajectory),
-                action.klWeight(),
-                mean(steps, PolicyStep::getGradientNorm),
-                mean(steps, PolicyStep::getClipped)));
-    return new Outcome.Improved(
-        response.getStepsList().stream().map(PolicyStep::getKlPerTrajectory).toList());
+    PolicyMetrics policy =
+        new PolicyMetrics(
+            mean(steps, PolicyStep::getLoss),
+            mean(steps, PolicyStep::getObjective),
+            mean(steps, PolicyStep::getKlPerTrajectory),
+            action.klWeight(),
+            mean(steps, PolicyStep::getGradientNorm),
+            mean(steps, PolicyStep::getClipped));
+    return new Performed(
+        improved(response),
+        Optional.empty(),
+        iteration.with(policy),
+        PhaseSeconds.ofPolicy(secondsSince(start)));
   }
 
-  private void value(long start) {
-    double seconds = Timings.since(start);
-    total.value(seconds);
-    iteration.timings.value(seconds);
+  private static Outcome.Improved improved(ImprovePolicyResponse response) {
+    return new Outcome.Improved(
+        response.getStepsList().stream().map(PolicyStep::getKlPerTrajectory).toList());
   }
 
   private static boolean endsIteration(Progress before, Progress after) {
@@ -278,48 +510,38 @@ final class RunEngine {
         && (after.step() == Step.EVALUATE || after.iteration() > before.iteration());
   }
 
-  private void iterationFinished(int rewardQueries) {
+  private RunEvent.IterationFinished iterationFinished(
+      IterationMetrics iteration, int rewardQueries) {
     boolean warmup =
         switch (spec.algorithm()) {
           case VardSpec vard -> current.iteration() <= vard.value().warmup();
           case DdpoSpec ddpo -> false;
         };
-    listener.onEvent(
-        new RunEvent.IterationFinished(
-            current.iteration(),
-            warmup ? "warmup" : "train",
-            rewardQueries,
-            Interval.of(iteration.rewards),
-            iteration.value,
-            iteration.policy,
-            iteration.timings.seconds()));
+    return new RunEvent.IterationFinished(
+        current.iteration(),
+        warmup ? "warmup" : "train",
+        rewardQueries,
+        Interval.of(iteration.rewards()),
+        iteration.value(),
+        iteration.policy(),
+        iteration.seconds());
   }
 
-  private RunResult result(Progress progress) {
-    Evaluated last = evaluations.getLast();
-    return new RunResult(
-        folder.runId(),
-        progress.iteration(),
-        progress.rewardQueries(),
-        progress.evaluationQueries(),
-        evaluations.getFirst().reward(),
-        last.reward(),
-        last.klPerTrajectory(),
-        total.seconds(),
-        folder.export().toString(),
-        exportSha256);
-  }
+  // ------------------------------------------------------------------------------- stopping
 
-  /** Tells how the run ended, and saves the adapter as it is. */
-  private RunException ended(RunException e) {
+  /** Saves what there is: a checkpoint if the run can be gone on with, and the adapter as it is. */
+  private RunException stopped(RunException e) {
     // What is left to do is short, and must not be cancelled by the wish that is being granted.
     boolean interrupted = Thread.interrupted();
     try {
-      listener.onEvent(
-          e.cancelled()
-              ? new RunEvent.Cancelled(current.iteration())
-              : new RunEvent.Failed(e.code(), e.getMessage()));
       if (open) {
+        Optional<RunState> state = journal.state();
+        if (e.cancelled()
+            && state.isPresent()
+            && journal.durable()
+            && state.get().step() > lastCheckpoint) {
+          checkpoint(state.get(), Deadlines.LAST_SAVE);
+        }
         worker.export(requests.export(folder.export()), Deadlines.LAST_EXPORT);
       }
     } catch (RuntimeException also) {
@@ -374,14 +596,5 @@ final class RunEngine {
 
   private static <T> double mean(List<T> items, ToDoubleFunction<T> number) {
     return items.stream().mapToDouble(number).average().orElse(Double.NaN);
-  }
-
-  /** What is known of the iteration in hand. */
-  private static final class IterationMetrics {
-    private final Timings timings = new Timings();
-    private List<Double> rewards = List.of();
-    private List<TimestepQuality> quality = List.of();
-    private Optional<ValueMetrics> value = Optional.empty();
-    private Optional<PolicyMetrics> policy = Optional.empty();
   }
 }

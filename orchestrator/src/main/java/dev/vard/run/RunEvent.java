@@ -22,8 +22,6 @@ import java.util.OptionalDouble;
   @JsonSubTypes.Type(value = RunEvent.Evaluated.class, name = "evaluated"),
   @JsonSubTypes.Type(value = RunEvent.IterationFinished.class, name = "iteration"),
   @JsonSubTypes.Type(value = RunEvent.Finished.class, name = "finished"),
-  @JsonSubTypes.Type(value = RunEvent.Failed.class, name = "failed"),
-  @JsonSubTypes.Type(value = RunEvent.Cancelled.class, name = "cancelled"),
   @JsonSubTypes.Type(value = RunEvent.StateChanged.class, name = "state_changed"),
   @JsonSubTypes.Type(value = RunEvent.Checkpointed.class, name = "checkpointed"),
   @JsonSubTypes.Type(value = RunEvent.Recovered.class, name = "recovered")
@@ -161,21 +159,11 @@ public sealed interface RunEvent {
       double gradientNorm,
       double clipped) {}
 
-  /** The last event of a run that went well. */
+  /** The end of a run that went well. */
   record Finished(@JsonUnwrapped RunResult result) implements RunEvent {}
 
   /**
-   * The last event of a run that could not go on.
-   *
-   * @param code as {@code OUT_OF_MEMORY} or {@code REWARD_FAILED}
-   */
-  record Failed(String code, String message) implements RunEvent {}
-
-  /** The last event of a run that was told to stop. */
-  record Cancelled(int iteration) implements RunEvent {}
-
-  /**
-   * The run moved.
+   * The run moved. One that ends without {@link Finished} ends with this.
    *
    * @param from empty for a run that was just made
    * @param reasonCode as {@code WORKER_UNAVAILABLE}; empty where nothing is wrong

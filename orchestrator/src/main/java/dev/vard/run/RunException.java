@@ -4,22 +4,40 @@ import dev.vard.proto.v1.ErrorCode;
 import dev.vard.reward.RewardException;
 import dev.vard.worker.WorkerException;
 
-/** A run that did not reach its end. What it had written until then is still there. */
+/**
+ * A run that did not reach its end, or an attempt at it. What it had written until then is still
+ * there.
+ */
 public final class RunException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
   /** The code of a run that was told to stop. */
   public static final String CANCELLED = "CANCELLED";
 
-  private final String code;
-
-  RunException(String code, String message, Throwable cause) {
-    super(message, cause);
-    this.code = code;
+  /** What can be done about it. */
+  enum Remedy {
+    /** Another worker, or the same one started anew, may do better. */
+    RESTART_WORKER,
+    /** Time may mend it, or somebody: the run tries again by itself. */
+    WAIT,
+    /** Somebody has to look, and to resume the run. */
+    LOOK,
+    /** None: as the run was asked for it cannot be done. */
+    NONE
   }
 
+  private final String code;
+  private final Remedy remedy;
+
+  private RunException(String code, Remedy remedy, String message, Throwable cause) {
+    super(message, cause);
+    this.code = code;
+    this.remedy = remedy;
+  }
+
+  /** One that has no remedy. */
   RunException(String code, String message) {
-    this(code, message, null);
+    this(code, Remedy.NONE, message, null);
   }
 
   /**
@@ -39,19 +57,45 @@ public final class RunException extends RuntimeException {
           case BROKEN_ANSWER -> "BROKEN_ANSWER";
         };
     String field = e.field().isEmpty() ? "" : e.field() + ": ";
-    return new RunException(code, when + ": " + field + e.getMessage(), e);
+    return new RunException(code, remedy(e), when + ": " + field + e.getMessage(), e);
+  }
+
+  private static Remedy remedy(WorkerException e) {
+    return switch (e.kind()) {
+      case UNAVAILABLE, DEADLINE, CANCELLED, BROKEN_ANSWER -> Remedy.RESTART_WORKER;
+      case REFUSED ->
+          switch (e.code()) {
+            case STORAGE -> Remedy.WAIT;
+            case OUT_OF_MEMORY, INTERNAL -> Remedy.RESTART_WORKER;
+            // The worker lost the run's session, or another's got in the way.
+            case UNKNOWN_SESSION,
+                SESSION_EXISTS,
+                OUT_OF_ORDER,
+                UNKNOWN_TRAJECTORY,
+                TRAJECTORY_EXISTS,
+                CANCELLED ->
+                Remedy.RESTART_WORKER;
+            case CHECKPOINT_NOT_FOUND, CORRUPT_CHECKPOINT, UNSAFE_CHECKPOINT -> Remedy.LOOK;
+            case INVALID_ARGUMENT,
+                MODEL_NOT_LOADABLE,
+                NOT_FINITE,
+                ERROR_CODE_UNSPECIFIED,
+                UNRECOGNIZED ->
+                Remedy.NONE;
+          };
+    };
   }
 
   static RunException of(String when, RewardException e) {
-    return new RunException("REWARD_FAILED", when + ": " + e.getMessage(), e);
+    return new RunException("REWARD_FAILED", Remedy.LOOK, when + ": " + e.getMessage(), e);
   }
 
   static RunException cancelled(String when, Throwable cause) {
-    return new RunException(CANCELLED, "told to stop " + when, cause);
+    return new RunException(CANCELLED, Remedy.RESTART_WORKER, "told to stop " + when, cause);
   }
 
   static RunException storage(String message, Throwable cause) {
-    return new RunException("STORAGE", message, cause);
+    return new RunException("STORAGE", Remedy.WAIT, message, cause);
   }
 
   /**
@@ -60,6 +104,10 @@ public final class RunException extends RuntimeException {
    */
   public String code() {
     return code;
+  }
+
+  Remedy remedy() {
+    return remedy;
   }
 
   public boolean cancelled() {

@@ -2,6 +2,8 @@ package dev.vard.run;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.vard.algorithm.Trajectory;
+import dev.vard.report.HtmlReport;
+import dev.vard.report.ReportException;
 import dev.vard.reward.Image;
 import dev.vard.spec.RunSpec;
 import dev.vard.spec.SpecWriter;
@@ -9,11 +11,16 @@ import java.io.BufferedWriter;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * What a run leaves behind.
@@ -24,6 +31,7 @@ import java.util.stream.Stream;
  *   metrics.jsonl           events, one a line
  *   samples/0004/0000.png   images of the evaluation after four iterations
  *   samples/evaluation.json their prompts and seeds
+ *   checkpoints/0004-…/     what the run goes on from after a kill
  *   export/                 what diffusers' load_lora_weights takes
  *   report.html
  *   worker.log              of a worker that the run started
@@ -32,6 +40,8 @@ import java.util.stream.Stream;
  * @param runId the run's id
  */
 public record RunFolder(Path root, String runId) {
+  private static final Logger LOG = LoggerFactory.getLogger(RunFolder.class);
+  private static final String DAMAGED = ".damaged";
   private static final DateTimeFormatter TIME = DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss");
 
   /** A new folder, named by the run's id. */
@@ -43,6 +53,15 @@ public record RunFolder(Path root, String runId) {
   /** A new folder of this name, which may exist if it is empty. */
   public static RunFolder at(Path root, RunSpec spec) {
     return create(root, newId(spec), spec);
+  }
+
+  /**
+   * The folder of a run that exists already, or is to be made by {@link #prepare}.
+   *
+   * @param runId the run's id
+   */
+  public static RunFolder of(Path root, String runId) {
+    return new RunFolder(root, runId);
   }
 
   /** Whether a run may be written here: nothing there yet, or an empty folder. */
@@ -66,13 +85,38 @@ public record RunFolder(Path root, String runId) {
       throw new RunException(
           "FOLDER_EXISTS", root + " holds something already: give a run a folder of its own");
     }
+    RunFolder folder = new RunFolder(root, runId);
+    folder.prepare(spec, false);
+    return folder;
+  }
+
+  /**
+   * Makes sure that the folder is there and can be written.
+   *
+   * @param begun whether the run has something in it: then a folder that is missing is not made
+   *     anew, for what is lost may only be out of reach
+   * @throws RunException STORAGE
+   */
+  void prepare(RunSpec spec, boolean begun) {
+    Path resolved = root.resolve("spec.resolved.yaml");
+    if (begun && !Files.isReadable(resolved)) {
+      throw RunException.storage(
+          "the run's folder " + root + " is not there or cannot be read: bring it back", null);
+    }
     try {
       Files.createDirectories(root.resolve("samples"));
-      Files.writeString(root.resolve("spec.resolved.yaml"), SpecWriter.write(spec));
+      Files.createDirectories(root.resolve("checkpoints"));
+      write(resolved, SpecWriter.write(spec));
     } catch (IOException e) {
       throw RunException.storage("the run's folder " + root + " cannot be written: " + e, e);
     }
-    return new RunFolder(root, runId);
+  }
+
+  /** Beside it first: a kill must not leave half a file. */
+  private static void write(Path file, String text) throws IOException {
+    Path beside = file.resolveSibling("." + file.getFileName() + ".part");
+    Files.writeString(beside, text);
+    Files.move(beside, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 
   /** Keeps the specification as it was given. */
@@ -92,8 +136,35 @@ public record RunFolder(Path root, String runId) {
     return root.resolve("metrics.jsonl");
   }
 
-  public Path report() {
+  /**
+   * @param path relative to the folder
+   */
+  Path file(String path) {
+    return root.resolve(path);
+  }
+
+  /** The report's file, if there is one. */
+  public Path reportFile() {
     return root.resolve("report.html");
+  }
+
+  /** Writes the report, of what there is: a run that failed is worth a look too. */
+  void report() {
+    try {
+      new HtmlReport().write(root);
+    } catch (ReportException e) {
+      LOG.warn("There is no report: {}", e.getMessage());
+    }
+  }
+
+  /**
+   * Leaves the folder as a run's end wants it: the metrics as the journal has them, and the report.
+   *
+   * @throws RunException STORAGE
+   */
+  public void conclude(RunJournal journal) {
+    writeMetrics(journal.events());
+    report();
   }
 
   public Path workerLog() {
@@ -106,7 +177,7 @@ public record RunFolder(Path root, String runId) {
     List<Item> items = trajectories.stream().map(t -> new Item(t.prompt(), t.seed())).toList();
     Path file = root.resolve("samples/evaluation.json");
     try {
-      Files.writeString(file, new ObjectMapper().writeValueAsString(items));
+      write(file, new ObjectMapper().writeValueAsString(items));
     } catch (IOException e) {
       throw RunException.storage(file + " cannot be written: " + e, e);
     }
@@ -134,6 +205,62 @@ public record RunFolder(Path root, String runId) {
       out.newLine();
     } catch (IOException e) {
       throw RunException.storage(metrics() + " cannot be written: " + e, e);
+    }
+  }
+
+  /** Writes the metrics anew, as the journal has them: a kill may have torn or doubled a line. */
+  void writeMetrics(List<String> lines) {
+    try {
+      write(metrics(), lines.isEmpty() ? "" : String.join("\n", lines) + "\n");
+    } catch (IOException e) {
+      throw RunException.storage(metrics() + " cannot be written: " + e, e);
+    }
+  }
+
+  /** Removes a folder and all in it, if it is there. */
+  void remove(String path) {
+    Path folder = file(path);
+    try {
+      if (Files.exists(folder)) {
+        deleteTree(folder);
+      }
+    } catch (IOException e) {
+      throw RunException.storage(folder + " cannot be removed: " + e, e);
+    }
+  }
+
+  /** Takes a folder out of use, but leaves it for somebody to look at. */
+  void setAside(String path) {
+    Path folder = file(path);
+    try {
+      if (Files.exists(folder)) {
+        remove(path + DAMAGED);
+        Files.move(folder, file(path + DAMAGED));
+      }
+    } catch (IOException e) {
+      throw RunException.storage(folder + " cannot be set aside: " + e, e);
+    }
+  }
+
+  /** Removes what is in a folder, but for these names and what was set aside. */
+  void keepOnly(String path, Set<String> names) {
+    try (Stream<Path> entries = Files.list(file(path))) {
+      for (Path entry : entries.toList()) {
+        String name = entry.getFileName().toString();
+        if (!names.contains(name) && !name.endsWith(DAMAGED)) {
+          deleteTree(entry);
+        }
+      }
+    } catch (IOException e) {
+      throw RunException.storage(file(path) + " cannot be tidied: " + e, e);
+    }
+  }
+
+  private static void deleteTree(Path root) throws IOException {
+    try (Stream<Path> all = Files.walk(root)) {
+      for (Path path : all.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(path);
+      }
     }
   }
 }

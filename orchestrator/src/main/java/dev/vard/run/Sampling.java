@@ -32,28 +32,40 @@ final class Sampling {
   private final WorkerClient worker;
   private final RewardScorer scorer;
   private final String runId;
+  private final RunJournal journal;
   private final RunListener listener;
 
-  Sampling(WorkerClient worker, RewardScorer scorer, String runId, RunListener listener) {
+  Sampling(
+      WorkerClient worker,
+      RewardScorer scorer,
+      String runId,
+      RunJournal journal,
+      RunListener listener) {
     this.worker = worker;
     this.scorer = scorer;
     this.runId = runId;
+    this.journal = journal;
     this.listener = listener;
   }
 
   /**
-   * @param phase what the progress is told as: {@code SAMPLE} or {@code EVALUATE}
+   * @param asked what the journal knows the queries by
    * @param trajectories those of the request
    * @throws InterruptedException if it was told to stop
    */
-  Sampled draw(
-      SampleRequest request,
-      int iteration,
-      Phase phase,
-      List<Trajectory> trajectories,
-      ImageSink images)
+  Sampled draw(SampleRequest request, Round asked, List<Trajectory> trajectories, ImageSink images)
       throws InterruptedException {
-    RewardScorer.Round round = scorer.round(trajectories.size());
+    int iteration = asked.iteration();
+    Phase phase =
+        switch (asked.kind()) {
+          case COLLECT -> Phase.SAMPLE;
+          case EVALUATE -> Phase.EVALUATE;
+        };
+    RewardScorer.Round round =
+        scorer.round(
+            trajectories.size(),
+            journal.answers(asked),
+            (index, score) -> journal.answered(asked, index, score));
     List<Double> kls = new ArrayList<>();
     long start = System.nanoTime();
     worker.sample(
@@ -74,7 +86,7 @@ final class Sampling {
                   iteration, phase, chunk.getFirst() + chunk.getShape(0), trajectories.size()));
         },
         Deadlines.SAMPLE);
-    double sampled = Timings.since(start);
+    double sampled = seconds(start);
     if (phase == Phase.SAMPLE) {
       listener.onEvent(new RunEvent.PhaseStarted(iteration, Phase.SCORE));
     }
@@ -83,7 +95,7 @@ final class Sampling {
     return new Sampled(
         rewards,
         List.copyOf(kls),
-        new SampleSeconds(sampled, Timings.since(waiting), round.busySeconds()));
+        new SampleSeconds(sampled, seconds(waiting), round.busySeconds()));
   }
 
   /** The client passes on what its sink throws, if it is unchecked. */
@@ -94,6 +106,10 @@ final class Sampling {
       Thread.currentThread().interrupt();
       throw new CancellationException("interrupted while images waited for their scores");
     }
+  }
+
+  private static double seconds(long since) {
+    return (System.nanoTime() - since) / 1e9;
   }
 
   private static Image image(ImageChunk chunk, int index) {

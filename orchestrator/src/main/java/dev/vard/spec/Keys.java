@@ -243,6 +243,20 @@ final class Keys {
           64L,
           "Images of each evaluation, on held-out seeds, the same every time.");
 
+  static final Key<Long> CHECKPOINT_EVERY =
+      Key.of(
+          "checkpoint.every",
+          new Whole(1, 100_000),
+          1L,
+          "Iterations from one checkpoint to the next. A run that was killed repeats what it did"
+              + " since the last one.");
+  static final Key<Long> CHECKPOINT_KEEP =
+      Key.of(
+          "checkpoint.keep",
+          new Whole(1, 1000),
+          3L,
+          "The newest checkpoints that are kept. If one is damaged, the one before is used.");
+
   static final Key<String> WORKER =
       Key.of(
           "worker",
@@ -300,6 +314,8 @@ final class Keys {
           ADVANTAGE_CLIP,
           EVERY,
           IMAGES,
+          CHECKPOINT_EVERY,
+          CHECKPOINT_KEEP,
           WORKER,
           THREADS);
 

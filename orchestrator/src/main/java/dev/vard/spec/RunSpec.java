@@ -20,6 +20,7 @@ public record RunSpec(
     RewardSpec reward,
     AlgorithmSpec algorithm,
     EvaluateSpec evaluate,
+    CheckpointSpec checkpoint,
     String worker,
     int threads) {
 

@@ -424,6 +424,7 @@ public final class SpecReader {
           reward(),
           algorithm(),
           new EvaluateSpec(whole(Keys.EVERY), whole(Keys.IMAGES)),
+          new CheckpointSpec(whole(Keys.CHECKPOINT_EVERY), whole(Keys.CHECKPOINT_KEEP)),
           get(Keys.WORKER),
           find(Keys.THREADS).map(Math::toIntExact).orElse(processors));
     }

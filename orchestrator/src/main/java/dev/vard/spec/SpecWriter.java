@@ -52,6 +52,8 @@ public final class SpecWriter {
     add(spec.algorithm());
     put(Keys.EVERY, spec.evaluate().every());
     put(Keys.IMAGES, spec.evaluate().images());
+    put(Keys.CHECKPOINT_EVERY, spec.checkpoint().every());
+    put(Keys.CHECKPOINT_KEEP, spec.checkpoint().keep());
     put(Keys.WORKER, spec.worker());
     put(Keys.THREADS, spec.threads());
   }

@@ -4,6 +4,7 @@ import dev.vard.spec.AdapterSpec;
 import dev.vard.spec.AlgorithmSpec;
 import dev.vard.spec.AlgorithmSpec.DdpoSpec;
 import dev.vard.spec.AlgorithmSpec.VardSpec;
+import dev.vard.spec.CheckpointSpec;
 import dev.vard.spec.EvaluateSpec;
 import dev.vard.spec.KlSpec;
 import dev.vard.spec.ModelSpec;
@@ -49,6 +50,7 @@ final class Specs {
         new RewardSpec.Supplied(),
         algorithm,
         evaluate,
+        new CheckpointSpec(1, 3),
         "local",
         1);
   }

@@ -8,9 +8,11 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.vard.report.ReportException.Code;
 import dev.vard.run.RunEvent;
+import dev.vard.run.RunStatus;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -121,9 +123,9 @@ class HtmlReportTest {
   @Test
   void shouldTellWhyARunFailed() throws IOException {
     MadeUpRun run = MadeUpRun.vard(folder).interruptedAfter(3).write();
-    run.append(new RunEvent.Failed("OUT_OF_MEMORY", "no room for 32 trajectories"));
+    run.append(ended(RunStatus.FAILED, "OUT_OF_MEMORY", "no room for 32 trajectories"));
 
-    assertThat(data(page()).at("/ending/code").asText()).isEqualTo("OUT_OF_MEMORY");
+    assertThat(data(page()).at("/ending/reason_code").asText()).isEqualTo("OUT_OF_MEMORY");
   }
 
   @Test
@@ -197,9 +199,9 @@ class HtmlReportTest {
   void shouldReplaceAnEarlierReport() throws IOException {
     MadeUpRun run = MadeUpRun.vard(folder).interruptedAfter(2).write();
     page();
-    run.append(new RunEvent.Cancelled(2));
+    run.append(ended(RunStatus.CANCELLED, "CANCELLED", "told to stop"));
 
-    assertThat(data(page()).at("/ending/event").asText()).isEqualTo("cancelled");
+    assertThat(data(page()).at("/ending/to").asText()).isEqualTo("CANCELLED");
     assertThat(folder.resolve("report.html.part")).doesNotExist();
   }
 
@@ -233,5 +235,9 @@ class HtmlReportTest {
   private static JsonNode data(String page) throws IOException {
     MatchResult block = DATA.matcher(page).results().findFirst().orElseThrow();
     return new ObjectMapper().readTree(block.group(1));
+  }
+
+  private static RunEvent ended(RunStatus to, String code, String reason) {
+    return new RunEvent.StateChanged(Optional.of(RunStatus.RUNNING), to, code, reason);
   }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
@@ -39,7 +40,7 @@ class RewardScorerTest {
   private static List<Double> scores(Reward reward, int threads, List<RewardQuery> queries)
       throws InterruptedException {
     try (RewardScorer scorer = new RewardScorer(reward, threads)) {
-      RewardScorer.Round round = scorer.round(queries.size());
+      RewardScorer.Round round = scorer.round(queries.size(), Map.of(), RewardScorer.Ledger.NONE);
       for (RewardQuery query : queries) {
         round.add(query);
       }
@@ -118,7 +119,7 @@ class RewardScorerTest {
   @Test
   void shouldMeasureTheTimeInTheReward() throws Exception {
     try (RewardScorer scorer = new RewardScorer(new Batches(1, RewardScorerTest::seeds), 2)) {
-      RewardScorer.Round round = scorer.round(1);
+      RewardScorer.Round round = scorer.round(1, Map.of(), RewardScorer.Ledger.NONE);
       assertThat(round.busySeconds()).isZero();
       round.add(query(1));
       round.await();
@@ -197,7 +198,7 @@ class RewardScorerTest {
   void shouldTakeNoMoreQueriesOnceOneFailed() throws Exception {
     Reward reward = new Batches(1, q -> List.of());
     try (RewardScorer scorer = new RewardScorer(reward, 1)) {
-      RewardScorer.Round round = scorer.round(1_000_000);
+      RewardScorer.Round round = scorer.round(1_000_000, Map.of(), RewardScorer.Ledger.NONE);
 
       assertThatThrownBy(
               () -> {
@@ -212,7 +213,7 @@ class RewardScorerTest {
   @Test
   void shouldNotGiveScoresOfHalfARound() throws Exception {
     try (RewardScorer scorer = new RewardScorer(new Batches(1, RewardScorerTest::seeds), 1)) {
-      RewardScorer.Round round = scorer.round(2);
+      RewardScorer.Round round = scorer.round(2, Map.of(), RewardScorer.Ledger.NONE);
       round.add(query(1));
 
       assertThatThrownBy(round::await)

@@ -1,9 +1,12 @@
 package dev.vard.run;
 
 import com.google.protobuf.ByteString;
+import com.google.protobuf.Message;
 import dev.vard.proto.v1.CloseRequest;
 import dev.vard.proto.v1.CloseResponse;
 import dev.vard.proto.v1.DType;
+import dev.vard.proto.v1.DescribeRequest;
+import dev.vard.proto.v1.DescribeResponse;
 import dev.vard.proto.v1.ErrorCode;
 import dev.vard.proto.v1.EvaluateRequest;
 import dev.vard.proto.v1.EvaluateResponse;
@@ -19,9 +22,13 @@ import dev.vard.proto.v1.OpenResponse;
 import dev.vard.proto.v1.PolicyStep;
 import dev.vard.proto.v1.ReleaseRequest;
 import dev.vard.proto.v1.ReleaseResponse;
+import dev.vard.proto.v1.RestoreRequest;
+import dev.vard.proto.v1.RestoreResponse;
 import dev.vard.proto.v1.SampleRequest;
 import dev.vard.proto.v1.SampleResponse;
 import dev.vard.proto.v1.SampleSummary;
+import dev.vard.proto.v1.SaveRequest;
+import dev.vard.proto.v1.SaveResponse;
 import dev.vard.proto.v1.SessionDescription;
 import dev.vard.proto.v1.Target;
 import dev.vard.proto.v1.TrajectorySpec;
@@ -39,9 +46,13 @@ import io.grpc.Status;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -53,7 +64,8 @@ import java.util.zip.CRC32;
 /**
  * A worker without a model, behind a real gRPC server: keeps the contract's book-keeping, and
  * refuses what a worker would refuse. An image is of one grey, that of its seed, lighter by ten for
- * each time that the policy was improved.
+ * each time that the policy was improved. Everything that a session went through is in its history,
+ * and so in the hash of its export.
  */
 public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
     implements AutoCloseable {
@@ -78,8 +90,11 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
   private final Server server;
   private final String address;
   private boolean neverEnds;
+  private String session = "";
   private long operation;
   private int improvements;
+  private String history = "";
+  private String last = "";
 
   public FakeWorker() throws IOException {
     server =
@@ -129,18 +144,132 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
       return;
     }
     open = true;
-    SessionDescription session =
-        SessionDescription.newBuilder()
-            .setSessionId(request.getSessionId())
-            .setConditional(conditional)
-            .build();
-    reply(answer, OpenResponse.newBuilder().setSession(session).build());
+    session = request.getSessionId();
+    operation = 0;
+    improvements = 0;
+    history = "";
+    last = "";
+    held.clear();
+    reply(answer, OpenResponse.newBuilder().setSession(description()).build());
+  }
+
+  private SessionDescription description() {
+    return SessionDescription.newBuilder()
+        .setSessionId(session)
+        .setOperation(operation)
+        .setConditional(conditional)
+        .build();
+  }
+
+  @Override
+  public synchronized void describe(
+      DescribeRequest request, StreamObserver<DescribeResponse> answer) {
+    DescribeResponse.Builder response = DescribeResponse.newBuilder();
+    if (open) {
+      response.addSessions(description());
+    }
+    reply(answer, response.build());
+  }
+
+  @Override
+  public synchronized void save(SaveRequest request, StreamObserver<SaveResponse> answer) {
+    if (refused(request, answer) || stranger(request.getSessionId(), answer)) {
+      return;
+    }
+    try {
+      Path folder = Path.of(request.getPath());
+      Files.createDirectories(folder.getParent());
+      Files.createDirectory(folder);
+      Files.write(
+          folder.resolve("session"),
+          List.of(
+              Long.toString(operation),
+              Integer.toString(improvements),
+              history,
+              last,
+              String.join(",", held)));
+      reply(answer, SaveResponse.newBuilder().setBytes(100).build());
+    } catch (IOException e) {
+      fail(
+          answer,
+          WorkerError.newBuilder().setCode(ErrorCode.STORAGE).setMessage(e.toString()).build());
+    }
+  }
+
+  @Override
+  public synchronized void restore(RestoreRequest request, StreamObserver<RestoreResponse> answer) {
+    if (refused(request, answer)) {
+      return;
+    }
+    List<String> lines;
+    try {
+      lines = Files.readAllLines(Path.of(request.getPath()).resolve("session"));
+    } catch (IOException e) {
+      fail(
+          answer,
+          WorkerError.newBuilder()
+              .setCode(ErrorCode.CHECKPOINT_NOT_FOUND)
+              .setMessage(e.toString())
+              .build());
+      return;
+    }
+    if (lines.size() != 5) {
+      fail(
+          answer,
+          WorkerError.newBuilder()
+              .setCode(ErrorCode.CORRUPT_CHECKPOINT)
+              .setMessage(request.getPath() + " is damaged")
+              .build());
+      return;
+    }
+    open = true;
+    session = request.getSessionId();
+    operation = Long.parseLong(lines.get(0));
+    improvements = Integer.parseInt(lines.get(1));
+    history = lines.get(2);
+    last = lines.get(3);
+    held.clear();
+    if (!lines.get(4).isEmpty()) {
+      held.addAll(List.of(lines.get(4).split(",")));
+    }
+    reply(answer, RestoreResponse.newBuilder().setSession(description()).build());
+  }
+
+  /** Counts a change; of a repeated one says so. */
+  private boolean changes(long number, Message request) {
+    if (number == operation) {
+      return false;
+    }
+    operation = number;
+    last = digest(request);
+    history = hash(history + last);
+    return true;
+  }
+
+  /** Of all but the session's id, which differs from attempt to attempt. */
+  private static String digest(Message request) {
+    return hash(
+        request.toBuilder()
+            .clearField(request.getDescriptorForType().findFieldByName("session_id"))
+            .build()
+            .toString());
+  }
+
+  private static String hash(String text) {
+    try {
+      return HexFormat.of()
+          .formatHex(
+              MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8)));
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   @Override
   public synchronized void sample(SampleRequest request, StreamObserver<SampleResponse> answer) {
     if (refused(request, answer)
-        || request.getRetain() && outOfOrder(request.getOperation(), answer)) {
+        || stranger(request.getSessionId(), answer)
+        || request.getRetain() && outOfOrder(request.getOperation(), request, answer)) {
       return;
     }
     if (request.getRetain()) {
@@ -151,8 +280,9 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
         stuck.countDown();
         return;
       }
-      request.getTrajectoriesList().forEach(trajectory -> held.add(trajectory.getId()));
-      operation++;
+      if (changes(request.getOperation(), request)) {
+        request.getTrajectoriesList().forEach(trajectory -> held.add(trajectory.getId()));
+      }
     }
     int count = request.getTrajectoriesCount();
     for (int first = 0; first < count; first += IMAGES_PER_CHUNK) {
@@ -195,6 +325,7 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
   public synchronized void evaluate(
       EvaluateRequest request, StreamObserver<EvaluateResponse> answer) {
     if (refused(request, answer)
+        || stranger(request.getSessionId(), answer)
         || unknown(
             request.getTargetsList().stream().map(Target::getTrajectoryId).toList(), answer)) {
       return;
@@ -216,11 +347,12 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
   public synchronized void fitValue(
       FitValueRequest request, StreamObserver<FitValueResponse> answer) {
     if (refused(request, answer)
+        || stranger(request.getSessionId(), answer)
         || unknown(request.getTargetsList().stream().map(Target::getTrajectoryId).toList(), answer)
-        || outOfOrder(request.getOperation(), answer)) {
+        || outOfOrder(request.getOperation(), request, answer)) {
       return;
     }
-    operation++;
+    changes(request.getOperation(), request);
     reply(answer, FitValueResponse.newBuilder().addAllLosses(List.of(8.0, 4.0, 2.0)).build());
   }
 
@@ -228,12 +360,14 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
   public synchronized void improvePolicy(
       ImprovePolicyRequest request, StreamObserver<ImprovePolicyResponse> answer) {
     if (refused(request, answer)
+        || stranger(request.getSessionId(), answer)
         || unknown(request.getTrajectoryIdsList(), answer)
-        || outOfOrder(request.getOperation(), answer)) {
+        || outOfOrder(request.getOperation(), request, answer)) {
       return;
     }
-    operation++;
-    improvements++;
+    if (changes(request.getOperation(), request)) {
+      improvements++;
+    }
     reply(
         answer,
         ImprovePolicyResponse.newBuilder()
@@ -251,12 +385,16 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
   @Override
   public synchronized void release(ReleaseRequest request, StreamObserver<ReleaseResponse> answer) {
     if (refused(request, answer)
-        || unknown(request.getTrajectoryIdsList(), answer)
-        || outOfOrder(request.getOperation(), answer)) {
+        || stranger(request.getSessionId(), answer)
+        || outOfOrder(request.getOperation(), request, answer)) {
       return;
     }
-    operation++;
-    request.getTrajectoryIdsList().forEach(held::remove);
+    if (request.getOperation() != operation && unknown(request.getTrajectoryIdsList(), answer)) {
+      return;
+    }
+    if (changes(request.getOperation(), request)) {
+      request.getTrajectoryIdsList().forEach(held::remove);
+    }
     reply(answer, ReleaseResponse.newBuilder().setHeld(held.size()).build());
   }
 
@@ -269,7 +407,12 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
       Path folder = Files.createDirectories(Path.of(request.getPath()));
       Path file = folder.resolve("pytorch_lora_weights.safetensors");
       Files.writeString(file, "improved " + improvements);
-      reply(answer, ExportResponse.newBuilder().setFile(file.toString()).build());
+      reply(
+          answer,
+          ExportResponse.newBuilder()
+              .setFile(file.toString())
+              .setSha256(hash(history + improvements))
+              .build());
     } catch (IOException e) {
       answer.onError(Status.INTERNAL.withCause(e).asRuntimeException());
     }
@@ -293,8 +436,22 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
     return error != null;
   }
 
-  private boolean outOfOrder(long number, StreamObserver<?> answer) {
-    boolean wrong = number != operation + 1;
+  private boolean stranger(String id, StreamObserver<?> answer) {
+    boolean wrong = !open || !id.equals(session);
+    if (wrong) {
+      fail(
+          answer,
+          WorkerError.newBuilder()
+              .setCode(ErrorCode.UNKNOWN_SESSION)
+              .setMessage("no session " + id)
+              .build());
+    }
+    return wrong;
+  }
+
+  private boolean outOfOrder(long number, Message request, StreamObserver<?> answer) {
+    boolean repeated = number == operation && digest(request).equals(last);
+    boolean wrong = number != operation + 1 && !repeated;
     if (wrong) {
       fail(
           answer,

@@ -2,8 +2,8 @@ package dev.vard.run;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.assertj.core.api.Assertions.within;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
+import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -262,8 +262,9 @@ class FineTuningTest {
             "while sampling in iteration 1: reward fickle: gave NaN, not a finite number"
                 + " \\(NOT_FINITE; prompt 'a (cat|dog)', seed \\d+\\)");
     assertThat(worker.all(FitValueRequest.class)).isEmpty();
-    assertThat(metrics().getLast().get("event").asText()).isEqualTo("failed");
-    assertThat(metrics().getLast().get("code").asText()).isEqualTo("REWARD_FAILED");
+    assertThat(metrics().getLast().get("event").asText()).isEqualTo("state_changed");
+    assertThat(metrics().getLast().get("to").asText()).isEqualTo("FAILED");
+    assertThat(metrics().getLast().get("reason_code").asText()).isEqualTo("REWARD_FAILED");
     assertThat(folder.resolve("run/export")).as("the adapter as it was").isNotEmptyDirectory();
     assertThat(worker.open).isFalse();
   }
@@ -279,7 +280,7 @@ class FineTuningTest {
     assertThat(e)
         .hasMessage(
             "while improving the policy in iteration 2: the loss became NaN: lower the rate");
-    assertThat(metrics().getLast().get("code").asText()).isEqualTo("NOT_FINITE");
+    assertThat(metrics().getLast().get("reason_code").asText()).isEqualTo("NOT_FINITE");
   }
 
   @Test
@@ -317,7 +318,7 @@ class FineTuningTest {
     assertThat(ended.get()).hasMessageStartingWith("told to stop while sampling in iteration 1");
     worker.cancelled.await();
     assertThat(metrics().stream().map(line -> line.get("event").asText()))
-        .containsExactly("started", "evaluated", "cancelled");
+        .containsExactly("started", "evaluated", "state_changed");
     assertThat(folder.resolve("run/export/pytorch_lora_weights.safetensors"))
         .hasContent("improved 0");
     assertThat(worker.open).isFalse();

@@ -51,6 +51,7 @@ class SpecReaderTest {
                     new PolicySpec(10, 32, 5.0e-4, 1.0, 1.0),
                     new KlSpec.KlBudget(60.0)),
                 new EvaluateSpec(4, 64),
+                new CheckpointSpec(1, 3),
                 "local",
                 3));
   }

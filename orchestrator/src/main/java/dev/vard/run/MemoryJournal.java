@@ -1,0 +1,67 @@
+package dev.vard.run;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** Forgets all with the process: for runs that need not survive it. */
+final class MemoryJournal implements RunJournal {
+  private final RunJson json = new RunJson();
+  private final List<String> events = new ArrayList<>();
+  private Optional<RunState> state = Optional.empty();
+
+  @Override
+  public boolean durable() {
+    return false;
+  }
+
+  @Override
+  public long generation() {
+    return 1;
+  }
+
+  @Override
+  public Optional<RunState> state() {
+    return state;
+  }
+
+  @Override
+  public List<String> events() {
+    return List.copyOf(events);
+  }
+
+  @Override
+  public void commit(RunState state, List<RunEvent> events) {
+    this.state = Optional.of(state);
+    tell(events);
+  }
+
+  @Override
+  public void tell(List<RunEvent> events) {
+    events.forEach(event -> this.events.add(json.write(event)));
+  }
+
+  @Override
+  public Map<Integer, Double> answers(Round round) {
+    return Map.of();
+  }
+
+  @Override
+  public void answered(Round round, int index, double score) {}
+
+  @Override
+  public List<Checkpoint> checkpoints() {
+    return List.of();
+  }
+
+  @Override
+  public void checkpointed(Checkpoint checkpoint, RunEvent.Checkpointed event) {
+    throw new UnsupportedOperationException("a journal in memory has no use for checkpoints");
+  }
+
+  @Override
+  public void forget(Checkpoint checkpoint) {
+    throw new UnsupportedOperationException("a journal in memory has no checkpoints");
+  }
+}

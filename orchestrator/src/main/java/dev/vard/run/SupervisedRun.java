@@ -1,0 +1,213 @@
+package dev.vard.run;
+
+import dev.vard.reward.Reward;
+import dev.vard.reward.RewardScorer;
+import dev.vard.spec.RunSpec;
+import dev.vard.worker.WorkerClient;
+import dev.vard.worker.WorkerException;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A run with somebody who looks after it: attempt after attempt, with another worker where one is
+ * lost, until the run ends or has to wait for something that is not a worker's to mend.
+ *
+ * <p>Interrupting the thread that runs cancels the run. Used once.
+ */
+public final class SupervisedRun {
+  private static final Logger LOG = LoggerFactory.getLogger(SupervisedRun.class);
+
+  /** Attempts in a row that bring the run no step further, before it is paused. */
+  private static final int FRUITLESS = 4;
+
+  private final RunSpec spec;
+  private final Reward reward;
+  private final RunFolder folder;
+  private final RunJournal journal;
+  private final WorkerSource workers;
+  private final Backoff backoff;
+  private final Clock clock;
+  private final List<RunListener> listeners;
+
+  private final Object lock = new Object();
+  private Optional<Thread> running = Optional.empty();
+  private boolean draining;
+
+  /**
+   * @param backoff between attempts, and between pauses; keep it for the run's next life in this
+   *     process
+   * @param listeners hear of everything, on the thread that runs
+   */
+  public SupervisedRun(
+      RunSpec spec,
+      Reward reward,
+      RunFolder folder,
+      RunJournal journal,
+      WorkerSource workers,
+      Backoff backoff,
+      Clock clock,
+      RunListener... listeners) {
+    this.spec = spec;
+    this.reward = reward;
+    this.folder = folder;
+    this.journal = journal;
+    this.workers = workers;
+    this.backoff = backoff;
+    this.clock = clock;
+    this.listeners = List.of(listeners);
+  }
+
+  /**
+   * Runs. Blocks.
+   *
+   * @return how it let go of its worker; the journal does not know of it yet
+   * @throws FencedException if somebody else has the run now
+   */
+  public RunEnd run() {
+    synchronized (lock) {
+      if (draining) {
+        return drained();
+      }
+      running = Optional.of(Thread.currentThread());
+    }
+    try {
+      return attempts();
+    } finally {
+      synchronized (lock) {
+        running = Optional.empty();
+        // A wish that came too late must not hit what the thread does next.
+        Thread.interrupted();
+      }
+    }
+  }
+
+  /** Stops the run in good order, for somebody to go on with: it ends as {@code WAITING}. */
+  public void drain() {
+    synchronized (lock) {
+      draining = true;
+      running.ifPresent(Thread::interrupt);
+    }
+  }
+
+  private RunEnd attempts() {
+    Optional<RunEngine.Cause> cause = firstCause();
+    int fruitless = 0;
+    for (int attempt = 1; ; attempt++) {
+      long before = step();
+      RunException problem;
+      try {
+        RunResult result = attempt(attempt, cause);
+        backoff.reset();
+        return new RunEnd(RunStatus.DONE, "", "", Optional.empty(), Optional.of(result));
+      } catch (RunException e) {
+        problem = e;
+      } catch (FencedException e) {
+        workers.discard();
+        throw e;
+      } catch (RuntimeException e) {
+        // A journal that was told to stop while it waited for its database; else a defect.
+        if (!Thread.currentThread().isInterrupted()) {
+          workers.discard();
+          throw e;
+        }
+        problem = RunException.cancelled("while the run was written down", e);
+      }
+      if (Thread.interrupted()) {
+        return told(problem);
+      }
+      LOG.warn("Run {}: {}", folder.runId(), problem.getMessage());
+      if (step() > before) {
+        fruitless = 0;
+        backoff.reset();
+      }
+      fruitless++;
+      switch (problem.remedy()) {
+        case NONE -> {
+          return end(RunStatus.FAILED, problem);
+        }
+        case LOOK -> {
+          return end(RunStatus.PAUSED, problem);
+        }
+        case WAIT -> {
+          return pause(problem);
+        }
+        case RESTART_WORKER -> {
+          workers.discard();
+          if (fruitless >= FRUITLESS) {
+            return outOfMemory(problem) ? end(RunStatus.PAUSED, problem) : pause(problem);
+          }
+          cause = Optional.of(new RunEngine.Cause(problem.code(), problem.getMessage()));
+          try {
+            Thread.sleep(backoff.next());
+          } catch (InterruptedException e) {
+            return told(RunException.cancelled("while a worker was waited for", e));
+          }
+        }
+      }
+    }
+  }
+
+  private RunResult attempt(int attempt, Optional<RunEngine.Cause> cause) {
+    folder.prepare(spec, journal.state().isPresent());
+    MetricsFile metrics = new MetricsFile(folder);
+    RunListener listener =
+        event -> {
+          metrics.onEvent(event);
+          listeners.forEach(one -> one.onEvent(event));
+        };
+    WorkerClient worker;
+    try {
+      worker = workers.acquire();
+    } catch (WorkerException e) {
+      throw RunException.of("while a worker was started", e);
+    }
+    try (RewardScorer scorer =
+        new RewardScorer(reward, Runtime.getRuntime().availableProcessors())) {
+      return new RunEngine(spec, worker, scorer, folder, journal, attempt, listener, clock)
+          .run(cause);
+    }
+  }
+
+  /** A run that was claimed before and did not stop in good order lost its orchestrator. */
+  private Optional<RunEngine.Cause> firstCause() {
+    return journal.state().isPresent()
+        ? Optional.of(new RunEngine.Cause("RESTARTED", "the run was taken up again"))
+        : Optional.empty();
+  }
+
+  private long step() {
+    return journal.state().map(RunState::step).orElse(-1L);
+  }
+
+  private static boolean outOfMemory(RunException e) {
+    return e.code().equals("OUT_OF_MEMORY");
+  }
+
+  private RunEnd told(RunException e) {
+    synchronized (lock) {
+      return draining ? drained() : end(RunStatus.CANCELLED, e);
+    }
+  }
+
+  private static RunEnd drained() {
+    return new RunEnd(RunStatus.WAITING, "", "", Optional.empty(), Optional.empty());
+  }
+
+  private static RunEnd end(RunStatus status, RunException e) {
+    return new RunEnd(status, e.code(), e.getMessage(), Optional.empty(), Optional.empty());
+  }
+
+  private RunEnd pause(RunException e) {
+    Duration wait = backoff.next();
+    return new RunEnd(
+        RunStatus.PAUSED,
+        e.code(),
+        e.getMessage(),
+        Optional.of(clock.instant().plus(wait)),
+        Optional.empty());
+  }
+}
