@@ -70,6 +70,7 @@ final class RunEngine {
 
   private Action current = new Action.Finish(0);
   private boolean open;
+  private boolean saving;
   private long lastCommit = System.nanoTime();
   private long lastCheckpoint;
 
@@ -270,7 +271,9 @@ final class RunEngine {
   }
 
   private void checkpoint(RunState state, Duration deadline) {
+    saving = true;
     RunEvent.Checkpointed event = checkpoints.save(state, deadline);
+    saving = false;
     lastCheckpoint = state.step();
     listener.onEvent(event);
   }
@@ -576,6 +579,9 @@ final class RunEngine {
   private String doing() {
     if (!open) {
       return "while opening the model";
+    }
+    if (saving) {
+      return "while writing a checkpoint";
     }
     String in = current.iteration() == 0 ? "" : " in iteration " + current.iteration();
     return switch (current) {

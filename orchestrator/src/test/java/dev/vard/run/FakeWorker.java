@@ -59,6 +59,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.zip.CRC32;
 
 /**
@@ -87,6 +88,7 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
   boolean conditional = true;
 
   private final Map<Class<?>, WorkerError> refusals = new ConcurrentHashMap<>();
+  private final Map<Class<?>, AtomicInteger> patience = new ConcurrentHashMap<>();
   private final Server server;
   private final String address;
   private boolean neverEnds;
@@ -117,6 +119,22 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
   /** Answers every request of this type with an error. */
   public void refuse(Class<?> request, ErrorCode code, String message) {
     refusals.put(request, WorkerError.newBuilder().setCode(code).setMessage(message).build());
+  }
+
+  /** Answers the first so many requests of this type, and refuses those after. */
+  public void refuseFrom(Class<?> request, int answered, ErrorCode code, String message) {
+    refuse(request, code, message);
+    patience.put(request, new AtomicInteger(answered));
+  }
+
+  /** Answers requests of this type again. */
+  public void relent(Class<?> request) {
+    refusals.remove(request);
+  }
+
+  /** Sampling for training ends by itself again. */
+  public void stickNoMore() {
+    neverEnds = false;
   }
 
   /** The next sampling for training sends one image, and then nothing. */
@@ -430,6 +448,10 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
   private boolean refused(Object request, StreamObserver<?> answer) {
     requests.add(request);
     WorkerError error = refusals.get(request.getClass());
+    AtomicInteger answers = patience.get(request.getClass());
+    if (answers != null && answers.getAndDecrement() > 0) {
+      return false;
+    }
     if (error != null) {
       fail(answer, error);
     }
