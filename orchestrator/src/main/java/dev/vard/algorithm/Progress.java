@@ -14,6 +14,14 @@ public record Progress(
 
   static final Progress START = new Progress(0, Step.EVALUATE, 0, 0, 0);
 
+  /** Iterations that lie behind it, evaluations aside. */
+  public int iterationsDone() {
+    return switch (step) {
+      case EVALUATE, FINISH -> iteration;
+      case COLLECT, ASSESS, FIT, IMPROVE, RELEASE -> iteration - 1;
+    };
+  }
+
   Progress to(Step step) {
     return new Progress(iteration, step, operation, rewardQueries, evaluationQueries);
   }

@@ -39,7 +39,7 @@ final class Checkpoints {
    * Writes a checkpoint, and forgets those that are too old. The session must be that of the state.
    */
   RunEvent.Checkpointed save(RunState state, Duration deadline) {
-    int iteration = state.algorithm().progress().iteration();
+    int iteration = state.algorithm().progress().iterationsDone();
     // The generation keeps two orchestrators apart, of which one does not know yet that it lost the
     // run.
     String name =

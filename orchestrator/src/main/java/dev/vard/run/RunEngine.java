@@ -170,7 +170,7 @@ final class RunEngine {
       cause.map(Cause::reason).ifPresent(reason -> remarks.addFirst(reason));
       tell(
           new RunEvent.Recovered(
-              from.algorithm().progress().iteration(),
+              from.algorithm().progress().iterationsDone(),
               cause.map(Cause::code).orElse("CHECKPOINT"),
               String.join("; ", remarks),
               journal.generation()));
@@ -262,12 +262,11 @@ final class RunEngine {
 
   private boolean checkpointIsDue(RunState state) {
     Progress progress = state.algorithm().progress();
-    boolean between = progress.step() == Step.COLLECT || progress.step() == Step.FINISH;
-    int done = progress.step() == Step.COLLECT ? progress.iteration() - 1 : progress.iteration();
+    int done = progress.iterationsDone();
+    boolean last = progress.step() == Step.FINISH;
     return journal.durable()
-        && between
         && done > 0
-        && (done % spec.checkpoint().every() == 0 || progress.step() == Step.FINISH);
+        && (last || progress.step() == Step.COLLECT && done % spec.checkpoint().every() == 0);
   }
 
   private void checkpoint(RunState state, Duration deadline) {

@@ -48,6 +48,7 @@ class SupervisedRunTest {
         value: {warmup: 1, replay: 2}
         policy: {steps: 2}
       evaluate: {every: 2, images: 5}
+      checkpoint: {keep: 2}
       threads: 1
       """;
 
@@ -168,7 +169,7 @@ class SupervisedRunTest {
 
   @Test
   void shouldGoOnFromTheLastCheckpoint() {
-    worker.refuseFrom(ImprovePolicyRequest.class, 2, ErrorCode.OUT_OF_MEMORY, "no room");
+    worker.refuseFrom(ImprovePolicyRequest.class, 1, ErrorCode.OUT_OF_MEMORY, "no room");
     onDiscard = () -> worker.relent(ImprovePolicyRequest.class);
 
     RunEnd end = run();
@@ -176,7 +177,7 @@ class SupervisedRunTest {
     assertThat(end.status()).isEqualTo(RunStatus.DONE);
     assertThat(all(RunEvent.Recovered.class))
         .singleElement()
-        .satisfies(event -> assertThat(event.iteration()).isEqualTo(3));
+        .satisfies(event -> assertThat(event.iteration()).isEqualTo(2));
     assertThat(worker.all(RestoreRequest.class)).hasSize(1);
     assertThat(worker.all(OpenRequest.class)).hasSize(1);
   }
@@ -273,8 +274,10 @@ class SupervisedRunTest {
   void shouldKeepTheLastCheckpoints() throws IOException {
     run();
 
-    assertThat(checkpoints()).hasSize(3).allMatch(name -> name.endsWith("-g1"));
-    assertThat(all(RunEvent.Checkpointed.class)).hasSize(4);
+    assertThat(checkpoints()).hasSize(2).allMatch(name -> name.endsWith("-g1"));
+    assertThat(all(RunEvent.Checkpointed.class))
+        .extracting(e -> e.iteration())
+        .containsExactly(1, 2, 3);
   }
 
   @Test
@@ -300,7 +303,7 @@ class SupervisedRunTest {
 
     run();
 
-    assertThat(checkpoints()).hasSize(3).doesNotContain(".0002-000009-g1.3f", "0002-000009-g1");
+    assertThat(checkpoints()).hasSize(2).doesNotContain(".0002-000009-g1.3f", "0002-000009-g1");
   }
 
   @Test
