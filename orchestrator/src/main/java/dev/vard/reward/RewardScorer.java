@@ -40,11 +40,24 @@ public final class RewardScorer implements AutoCloseable {
             threads, Thread.ofPlatform().name("reward-", 0).daemon().factory());
   }
 
-  /** Writes down an answer before it counts. Called by several threads at once. */
-  @FunctionalInterface
+  /** Writes down what is asked, and each answer before it counts. Several threads call it. */
   public interface Ledger {
     /** A ledger that keeps nothing. */
-    Ledger NONE = (index, score) -> {};
+    Ledger NONE =
+        new Ledger() {
+          @Override
+          public void asked(int index) {}
+
+          @Override
+          public void answered(int index, double score) {}
+        };
+
+    /**
+     * A query is about to be asked.
+     *
+     * @param index in the round
+     */
+    void asked(int index);
 
     void answered(int index, double score);
   }
@@ -170,6 +183,7 @@ public final class RewardScorer implements AutoCloseable {
 
     private void score(List<Asked> asked) {
       List<RewardQuery> batch = asked.stream().map(Asked::query).toList();
+      asked.forEach(one -> ledger.asked(one.index()));
       long start = System.nanoTime();
       List<RewardOutcome> outcomes = ask(batch);
       busyNanos.addAndGet(System.nanoTime() - start);

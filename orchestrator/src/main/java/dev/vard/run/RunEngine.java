@@ -93,7 +93,7 @@ final class RunEngine {
     this.listener = listener;
     this.clock = clock;
     this.requests = new Requests(folder.runId(), journal.generation(), attempt, spec);
-    this.sampling = new Sampling(worker, scorer, folder.runId(), journal, listener);
+    this.sampling = new Sampling(worker, scorer, folder, journal, listener, clock);
     this.checkpoints = new Checkpoints(worker, requests, folder, journal, spec.checkpoint().keep());
   }
 

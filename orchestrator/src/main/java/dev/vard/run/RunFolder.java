@@ -29,6 +29,7 @@ import org.slf4j.LoggerFactory;
  *   spec.yaml               as given
  *   spec.resolved.yaml      with every default and override
  *   metrics.jsonl           events, one a line
+ *   rewards.jsonl           reward queries, when they were asked and answered
  *   samples/0004/0000.png   images of the evaluation after four iterations
  *   samples/evaluation.json their prompts and seeds
  *   checkpoints/0004-…/     what the run goes on from after a kill
@@ -141,6 +142,11 @@ public record RunFolder(Path root, String runId) {
    */
   Path file(String path) {
     return root.resolve(path);
+  }
+
+  /** What {@link RewardLog} writes. */
+  Path rewards() {
+    return root.resolve("rewards.jsonl");
   }
 
   /** The report's file, if there is one. */

@@ -10,6 +10,7 @@ import dev.vard.reward.RewardScorer;
 import dev.vard.run.RunEvent.Phase;
 import dev.vard.run.RunEvent.SampleSeconds;
 import dev.vard.worker.WorkerClient;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
@@ -31,21 +32,24 @@ final class Sampling {
 
   private final WorkerClient worker;
   private final RewardScorer scorer;
-  private final String runId;
+  private final RunFolder folder;
   private final RunJournal journal;
   private final RunListener listener;
+  private final Clock clock;
 
   Sampling(
       WorkerClient worker,
       RewardScorer scorer,
-      String runId,
+      RunFolder folder,
       RunJournal journal,
-      RunListener listener) {
+      RunListener listener,
+      Clock clock) {
     this.worker = worker;
     this.scorer = scorer;
-    this.runId = runId;
+    this.folder = folder;
     this.journal = journal;
     this.listener = listener;
+    this.clock = clock;
   }
 
   /**
@@ -61,41 +65,40 @@ final class Sampling {
           case COLLECT -> Phase.SAMPLE;
           case EVALUATE -> Phase.EVALUATE;
         };
-    RewardScorer.Round round =
-        scorer.round(
-            trajectories.size(),
-            journal.answers(asked),
-            (index, score) -> journal.answered(asked, index, score));
-    List<Double> kls = new ArrayList<>();
-    long start = System.nanoTime();
-    worker.sample(
-        request,
-        chunk -> {
-          kls.addAll(chunk.getKlList());
-          for (int i = 0; i < chunk.getShape(0); i++) {
-            int index = chunk.getFirst() + i;
-            Trajectory trajectory = trajectories.get(index);
-            Image image = image(chunk, i);
-            add(
-                round,
-                new RewardQuery(image, trajectory.prompt(), trajectory.seed(), runId, iteration));
-            images.accept(index, image);
-          }
-          listener.onEvent(
-              new RunEvent.Progress(
-                  iteration, phase, chunk.getFirst() + chunk.getShape(0), trajectories.size()));
-        },
-        Deadlines.SAMPLE);
-    double sampled = seconds(start);
-    if (phase == Phase.SAMPLE) {
-      listener.onEvent(new RunEvent.PhaseStarted(iteration, Phase.SCORE));
+    try (RewardLog log = RewardLog.open(folder, journal, asked, clock)) {
+      RewardScorer.Round round = scorer.round(trajectories.size(), journal.answers(asked), log);
+      List<Double> kls = new ArrayList<>();
+      long start = System.nanoTime();
+      worker.sample(
+          request,
+          chunk -> {
+            kls.addAll(chunk.getKlList());
+            for (int i = 0; i < chunk.getShape(0); i++) {
+              int index = chunk.getFirst() + i;
+              Trajectory trajectory = trajectories.get(index);
+              Image image = image(chunk, i);
+              add(
+                  round,
+                  new RewardQuery(
+                      image, trajectory.prompt(), trajectory.seed(), folder.runId(), iteration));
+              images.accept(index, image);
+            }
+            listener.onEvent(
+                new RunEvent.Progress(
+                    iteration, phase, chunk.getFirst() + chunk.getShape(0), trajectories.size()));
+          },
+          Deadlines.SAMPLE);
+      double sampled = seconds(start);
+      if (phase == Phase.SAMPLE) {
+        listener.onEvent(new RunEvent.PhaseStarted(iteration, Phase.SCORE));
+      }
+      long waiting = System.nanoTime();
+      List<Double> rewards = round.await();
+      return new Sampled(
+          rewards,
+          List.copyOf(kls),
+          new SampleSeconds(sampled, seconds(waiting), round.busySeconds()));
     }
-    long waiting = System.nanoTime();
-    List<Double> rewards = round.await();
-    return new Sampled(
-        rewards,
-        List.copyOf(kls),
-        new SampleSeconds(sampled, seconds(waiting), round.busySeconds()));
   }
 
   /** The client passes on what its sink throws, if it is unchecked. */
