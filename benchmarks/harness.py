@@ -23,14 +23,14 @@ def example(**changes: Any) -> Json:
     return yaml.safe_load(EXAMPLE.read_text()) | changes
 
 
-def start(spec: Json, folder: Path) -> subprocess.Popen[bytes]:
+def start(spec: Json, folder: Path, *options: str) -> subprocess.Popen[bytes]:
     """Starts ``vard run`` with its folder and its log beside it. The program is built already: `vard bench` saw to it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     file = beside(folder, ".yaml")
     # JSON is YAML.
     file.write_text(json.dumps(spec, indent=1))
     log = beside(folder, ".log").open("wb")
-    return subprocess.Popen([HOME / "vard", "run", file, "--out", folder, "--json"], cwd=HOME, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    return subprocess.Popen([HOME / "vard", "run", file, "--out", folder, "--json", *options], cwd=HOME, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
 def beside(folder: Path, ending: str) -> Path:

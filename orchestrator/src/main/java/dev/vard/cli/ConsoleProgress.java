@@ -85,7 +85,9 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
   }
 
   private void moved(RunEvent.StateChanged changed) {
-    if (changed.to() != RunStatus.WAITING && changed.to() != RunStatus.RUNNING) {
+    if (changed.to() == RunStatus.PAUSED) {
+      print("paused, and tries again by itself: %s", changed.reason());
+    } else if (changed.to().ended()) {
       close();
     }
   }

@@ -12,10 +12,22 @@ import java.util.Optional;
  * @param reason what was wrong, where, and what to do
  * @param retryAt of a paused run, when it tries again by itself
  * @param result of a run that is done
+ * @param problem what was wrong, with its trace
  */
 public record RunEnd(
     RunStatus status,
     String code,
     String reason,
     Optional<Instant> retryAt,
-    Optional<RunResult> result) {}
+    Optional<RunResult> result,
+    Optional<RunException> problem) {
+
+  public RunEnd(
+      RunStatus status,
+      String code,
+      String reason,
+      Optional<Instant> retryAt,
+      Optional<RunResult> result) {
+    this(status, code, reason, retryAt, result, Optional.empty());
+  }
+}

@@ -21,8 +21,6 @@ import dev.vard.run.RunEvent.TimestepQuality;
 import dev.vard.run.RunEvent.ValueMetrics;
 import dev.vard.spec.AlgorithmSpec.DdpoSpec;
 import dev.vard.spec.AlgorithmSpec.VardSpec;
-import dev.vard.spec.EvaluateSpec;
-import dev.vard.spec.KlSpec;
 import dev.vard.spec.RunSpec;
 import dev.vard.worker.WorkerClient;
 import dev.vard.worker.WorkerException;
@@ -30,10 +28,8 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalDouble;
 import java.util.concurrent.CancellationException;
 import java.util.function.ToDoubleFunction;
 import org.slf4j.Logger;
@@ -129,7 +125,11 @@ final class RunEngine {
     RunState state =
         journal
             .state()
-            .orElseGet(() -> commit(RunState.start(algorithm.start()), List.of(started())));
+            .orElseGet(
+                () ->
+                    commit(
+                        RunState.start(algorithm.start()),
+                        List.of(RunEvent.Started.of(spec, folder, clock.instant()))));
     folder.writeMetrics(journal.events());
     if (state.result().isPresent()) {
       return state.result().get();
@@ -370,27 +370,6 @@ final class RunEngine {
     if (Thread.interrupted()) {
       throw new InterruptedException();
     }
-  }
-
-  private RunEvent.Started started() {
-    EvaluateSpec evaluate = spec.evaluate();
-    int iterations = spec.algorithm().iterations();
-    int last = iterations % evaluate.every() == 0 ? 0 : 1;
-    return new RunEvent.Started(
-        folder.runId(),
-        spec.name(),
-        spec.algorithm().kind().name().toLowerCase(Locale.ROOT),
-        spec.seed(),
-        iterations,
-        spec.algorithm().samples(),
-        1 + iterations / evaluate.every() + last,
-        evaluate.images(),
-        switch (spec.algorithm().kl()) {
-          case KlSpec.KlBudget(double budget) -> OptionalDouble.of(budget);
-          case KlSpec.KlWeight weight -> OptionalDouble.empty();
-        },
-        clock.instant(),
-        folder.root());
   }
 
   private Performed perform(Action action, RunState state) throws InterruptedException {

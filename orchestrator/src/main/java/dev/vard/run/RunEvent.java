@@ -4,9 +4,13 @@ import com.fasterxml.jackson.annotation.JsonIgnore;
 import com.fasterxml.jackson.annotation.JsonSubTypes;
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import com.fasterxml.jackson.annotation.JsonUnwrapped;
+import dev.vard.spec.EvaluateSpec;
+import dev.vard.spec.KlSpec;
+import dev.vard.spec.RunSpec;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
 
@@ -66,7 +70,30 @@ public sealed interface RunEvent {
       OptionalDouble klBudget,
       Instant time,
       @JsonIgnore Path folder)
-      implements RunEvent {}
+      implements RunEvent {
+
+    /** The event of a run as it is specified. */
+    public static Started of(RunSpec spec, RunFolder folder, Instant time) {
+      EvaluateSpec evaluate = spec.evaluate();
+      int iterations = spec.algorithm().iterations();
+      int last = iterations % evaluate.every() == 0 ? 0 : 1;
+      return new Started(
+          folder.runId(),
+          spec.name(),
+          spec.algorithm().kind().name().toLowerCase(Locale.ROOT),
+          spec.seed(),
+          iterations,
+          spec.algorithm().samples(),
+          1 + iterations / evaluate.every() + last,
+          evaluate.images(),
+          switch (spec.algorithm().kl()) {
+            case KlSpec.KlBudget(double budget) -> OptionalDouble.of(budget);
+            case KlSpec.KlWeight weight -> OptionalDouble.empty();
+          },
+          time,
+          folder.root());
+    }
+  }
 
   /**
    * A phase begins.

@@ -119,7 +119,6 @@ public final class SupervisedRun {
       if (Thread.interrupted()) {
         return told(problem);
       }
-      LOG.warn("Run {}: {}", folder.runId(), problem.getMessage());
       if (step() > before) {
         fruitless = 0;
         backoff.reset();
@@ -140,6 +139,7 @@ public final class SupervisedRun {
           if (fruitless >= FRUITLESS) {
             return outOfMemory(problem) ? end(RunStatus.PAUSED, problem) : pause(problem);
           }
+          LOG.warn("Run {}: {}", folder.runId(), problem.getMessage());
           cause = Optional.of(new RunEngine.Cause(problem.code(), problem.getMessage()));
           try {
             Thread.sleep(backoff.next());
@@ -198,7 +198,8 @@ public final class SupervisedRun {
   }
 
   private static RunEnd end(RunStatus status, RunException e) {
-    return new RunEnd(status, e.code(), e.getMessage(), Optional.empty(), Optional.empty());
+    return new RunEnd(
+        status, e.code(), e.getMessage(), Optional.empty(), Optional.empty(), Optional.of(e));
   }
 
   private RunEnd pause(RunException e) {
@@ -208,6 +209,7 @@ public final class SupervisedRun {
         e.code(),
         e.getMessage(),
         Optional.of(clock.instant().plus(wait)),
-        Optional.empty());
+        Optional.empty(),
+        Optional.of(e));
   }
 }
