@@ -2,20 +2,25 @@ package dev.vard.cli;
 
 import dev.vard.reward.Reward;
 import dev.vard.run.FineTuning;
+import dev.vard.run.RunEnd;
+import dev.vard.run.RunEvent;
 import dev.vard.run.RunException;
 import dev.vard.run.RunFolder;
 import dev.vard.run.RunJson;
 import dev.vard.run.RunResult;
+import dev.vard.run.RunStatus;
 import dev.vard.spec.KlSpec;
 import dev.vard.spec.RewardSpec;
 import dev.vard.spec.RunSpec;
 import dev.vard.spec.SpecException;
 import dev.vard.spec.SpecReader;
+import dev.vard.store.StoreException;
 import dev.vard.worker.WorkerClient;
 import dev.vard.worker.WorkerException;
 import jakarta.inject.Inject;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -38,7 +43,7 @@ import picocli.CommandLine.Spec;
       "0:the run reached its end",
       "1:the run failed",
       "2:the specification or the command is wrong",
-      "130:the run was told to stop (Ctrl-C)"
+      "130:the run was told to stop (Ctrl-C); --resume goes on with it"
     })
 final class RunCommand implements Callable<Integer> {
   private final SpecReader reader;
@@ -47,8 +52,22 @@ final class RunCommand implements Callable<Integer> {
 
   @Spec private CommandSpec command;
 
-  @Parameters(paramLabel = "SPEC", description = "A specification in YAML: docs/specification.md.")
-  private Path specification;
+  @Parameters(
+      paramLabel = "SPEC",
+      arity = "0..1",
+      description = "A specification in YAML: docs/specification.md.")
+  private Optional<Path> specification = Optional.empty();
+
+  @Option(
+      names = "--resume",
+      paramLabel = "DIR",
+      description = "Instead of SPEC: go on with the run of this folder, where it was.")
+  private Optional<Path> resume = Optional.empty();
+
+  @Option(
+      names = "--ephemeral",
+      description = "Keep no database and no checkpoints: the run cannot be gone on with.")
+  private boolean ephemeral;
 
   @Option(
       names = "--set",
@@ -84,67 +103,121 @@ final class RunCommand implements Callable<Integer> {
   }
 
   @Override
-  public Integer call() {
-    RunSpec spec;
+  public Integer call() throws InterruptedException {
     try {
-      spec = read();
+      return resume.isPresent() ? resumeRun(resume.get()) : newRun();
     } catch (SpecException e) {
       console.err().println(e.getMessage());
       return ExitCode.BAD_USAGE;
-    }
-    out.filter(folder -> !RunFolder.isFree(folder))
-        .ifPresent(
-            folder -> {
-              throw new ParameterException(
-                  command.commandLine(),
-                  "--out " + folder + ": the folder holds something already; name a new one");
-            });
-    try (Cancellation cancellation = Cancellation.ofThisThread(console)) {
-      return run(spec);
+    } catch (RunException e) {
+      return failed(e, e.cancelled() ? ExitCode.CANCELLED : ExitCode.FAILED);
+    } catch (StoreException e) {
+      return failed(e, ExitCode.FAILED);
+    } catch (WorkerException e) {
+      return failed(
+          e, e.kind() == WorkerException.Kind.CANCELLED ? ExitCode.CANCELLED : ExitCode.FAILED);
     }
   }
 
-  private RunSpec read() {
+  private int newRun() throws InterruptedException {
+    Path file = specification.orElseThrow(() -> wrong("give a SPEC, or --resume DIR"));
+    RunSpec spec = read(file);
+    out.filter(folder -> !RunFolder.isFree(folder))
+        .ifPresent(
+            folder -> {
+              throw wrong(
+                  "--out " + folder + ": the folder holds something already; name a new one");
+            });
+    try (Cancellation cancellation = Cancellation.ofThisThread(console)) {
+      RunFolder folder =
+          out.map(root -> RunFolder.at(root, spec))
+              .orElseGet(() -> RunFolder.under(Path.of(machine.runs()), spec));
+      folder.keepSpec(file);
+      if (ephemeral) {
+        return runEphemeral(spec, folder);
+      }
+      try (KeptRun run = KeptRun.begin(folder, spec)) {
+        return run(run);
+      }
+    }
+  }
+
+  private int resumeRun(Path root) throws InterruptedException {
+    if (specification.isPresent() || !overrides.isEmpty() || out.isPresent() || ephemeral) {
+      throw wrong("--resume goes on with a run as it is: without SPEC, --set, --out, --ephemeral");
+    }
+    if (!KeptRun.isIn(root)) {
+      throw wrong("--resume " + root + ": no run was kept there; name the folder of a run");
+    }
+    try (Cancellation cancellation = Cancellation.ofThisThread(console);
+        KeptRun run = KeptRun.resume(root, reader, worker)) {
+      return run(run);
+    }
+  }
+
+  private ParameterException wrong(String message) {
+    return new ParameterException(command.commandLine(), message);
+  }
+
+  private RunSpec read(Path file) {
     List<String> all = new ArrayList<>(overrides);
     worker.ifPresent(road -> all.add("worker=" + road));
-    RunSpec spec = reader.read(specification, all);
+    RunSpec spec = reader.read(file, all);
     if (spec.reward() instanceof RewardSpec.Supplied) {
-      throw new ParameterException(
-          command.commandLine(),
-          specification
+      throw wrong(
+          file
               + ": reward.kind: supplied needs a Java program that brings the reward; give another"
               + " kind");
     }
     return spec;
   }
 
-  private int run(RunSpec spec) {
-    RunFolder folder;
-    try {
-      folder =
-          out.map(root -> RunFolder.at(root, spec))
-              .orElseGet(() -> RunFolder.under(Path.of(machine.runs()), spec));
-      folder.keepSpec(specification);
-    } catch (RunException e) {
-      return failed(e, ExitCode.FAILED);
+  private int run(KeptRun run) throws InterruptedException {
+    Path root = run.folder().root();
+    RunEnd end;
+    try (ConsoleProgress progress = ConsoleProgress.onStandardError()) {
+      if (resume.isPresent()) {
+        // The run told of its start in an earlier life.
+        progress.onEvent(RunEvent.Started.of(run.spec(), run.folder(), Instant.now()));
+      }
+      end = run.run(progress);
+    } catch (InterruptedException e) {
+      console.err().println("vard: told to stop; to go on: vard run --resume " + root);
+      return ExitCode.CANCELLED;
     }
-    RunResult result;
+    if (end.result().isPresent()) {
+      print(run.spec(), run.folder(), end.result().get());
+      return ExitCode.OK;
+    }
+    console.err().println("vard: " + end.reason());
+    end.problem().filter(problem -> verbose).ifPresent(e -> e.printStackTrace(console.err()));
+    console.err().println("vard: what the run wrote is in " + root);
+    if (end.status() != RunStatus.FAILED) {
+      console.err().println("vard: to go on with it: vard run --resume " + root);
+    }
+    return end.status() == RunStatus.CANCELLED ? ExitCode.CANCELLED : ExitCode.FAILED;
+  }
+
+  private int runEphemeral(RunSpec spec, RunFolder folder) {
     try (ConsoleProgress progress = ConsoleProgress.onStandardError();
         WorkerClient client = FineTuning.openWorker(spec, folder.workerLog())) {
-      result = new FineTuning(spec, Reward.of(spec.reward())).run(client, folder, progress);
+      print(
+          spec,
+          folder,
+          new FineTuning(spec, Reward.of(spec.reward())).run(client, folder, progress));
+      return ExitCode.OK;
     } catch (RunException e) {
       int code = failed(e, e.cancelled() ? ExitCode.CANCELLED : ExitCode.FAILED);
       console.err().println("vard: what the run wrote is in " + folder.root());
       return code;
-    } catch (WorkerException e) {
-      return failed(
-          e, e.kind() == WorkerException.Kind.CANCELLED ? ExitCode.CANCELLED : ExitCode.FAILED);
     }
+  }
+
+  private void print(RunSpec spec, RunFolder folder, RunResult result) {
     (json ? console.err() : console.out()).print(closing(spec, folder, result));
     if (json) {
       console.out().println(new RunJson().write(result));
     }
-    return ExitCode.OK;
   }
 
   private static String closing(RunSpec spec, RunFolder folder, RunResult result) {

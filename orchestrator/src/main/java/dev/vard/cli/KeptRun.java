@@ -1,0 +1,193 @@
+package dev.vard.cli;
+
+import dev.vard.reward.Reward;
+import dev.vard.run.Backoff;
+import dev.vard.run.FineTuning;
+import dev.vard.run.RunEnd;
+import dev.vard.run.RunEvent;
+import dev.vard.run.RunFolder;
+import dev.vard.run.RunListener;
+import dev.vard.run.RunStatus;
+import dev.vard.run.SupervisedRun;
+import dev.vard.run.WorkerSource;
+import dev.vard.spec.RunSpec;
+import dev.vard.spec.SpecReader;
+import dev.vard.spec.SpecWriter;
+import dev.vard.store.Database;
+import dev.vard.store.NewRun;
+import dev.vard.store.OpenStore;
+import dev.vard.store.RunStore;
+import dev.vard.store.StoredRun;
+import dev.vard.worker.WorkerClient;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+
+/**
+ * A run of this process alone, kept in a database in its own folder: if the process is killed,
+ * another one goes on with it.
+ */
+final class KeptRun implements AutoCloseable {
+  private static final String DATABASE = "run";
+  private static final String OWNER = "local";
+  private static final Duration FIRST_WAIT = Duration.ofSeconds(1);
+  private static final Duration LONGEST_WAIT = Duration.ofMinutes(5);
+
+  private final OpenStore database;
+  private final RunFolder folder;
+  private final RunSpec spec;
+
+  private KeptRun(OpenStore database, RunFolder folder, RunSpec spec) {
+    this.database = database;
+    this.folder = folder;
+    this.spec = spec;
+  }
+
+  /** Whether a run was kept in this folder. */
+  static boolean isIn(Path root) {
+    return Files.exists(root.resolve(DATABASE + ".mv.db"));
+  }
+
+  /** A new run. */
+  static KeptRun begin(RunFolder folder, RunSpec spec) {
+    OpenStore database = open(folder.root());
+    database
+        .store()
+        .create(
+            new NewRun(
+                folder.runId(),
+                spec.name(),
+                OWNER,
+                "",
+                "",
+                SpecWriter.write(spec),
+                spec.algorithm().iterations(),
+                0));
+    return new KeptRun(database, folder, spec);
+  }
+
+  /**
+   * The run of a folder, to go on with.
+   *
+   * @param worker another worker than the specification's
+   */
+  static KeptRun resume(Path root, SpecReader reader, Optional<String> worker) {
+    OpenStore database = open(root);
+    try {
+      String id = database.store().queue(EnumSet.allOf(RunStatus.class)).getFirst().id();
+      StoredRun run = database.store().find(id).orElseThrow();
+      RunSpec spec =
+          reader.read(
+              run.specification(),
+              root.resolve("spec.resolved.yaml").toString(),
+              root,
+              worker.map(road -> List.of("worker=" + road)).orElse(List.of()));
+      if (run.status() != RunStatus.DONE) {
+        database.store().resume(run.id());
+      }
+      return new KeptRun(database, RunFolder.of(root, run.id()), spec);
+    } catch (RuntimeException e) {
+      database.close();
+      throw e;
+    }
+  }
+
+  private static OpenStore open(Path root) {
+    return OpenStore.open(Database.file(root.resolve(DATABASE)).properties());
+  }
+
+  RunFolder folder() {
+    return folder;
+  }
+
+  RunSpec spec() {
+    return spec;
+  }
+
+  /**
+   * Runs until it ends, or somebody has to look. What time mends is waited for.
+   *
+   * @throws InterruptedException if it was told to stop while it waited
+   */
+  RunEnd run(RunListener... listeners) throws InterruptedException {
+    Backoff backoff = new Backoff(FIRST_WAIT, LONGEST_WAIT, new Random());
+    try (OwnWorker worker = new OwnWorker()) {
+      while (true) {
+        RunStore.Claim claim =
+            database
+                .store()
+                .claim(folder.runId(), OWNER)
+                .orElseThrow(() -> new IllegalStateException("nobody else can have this run"));
+        Clock clock = Clock.systemUTC();
+        RunEnd end =
+            new SupervisedRun(
+                    spec,
+                    Reward.of(spec.reward()),
+                    folder,
+                    claim.journal(),
+                    worker,
+                    backoff,
+                    clock,
+                    listeners)
+                .run();
+        // A worker that was never there is most likely a mistake: somebody is waiting to hear of
+        // it.
+        boolean neverBegan =
+            end.status() == RunStatus.PAUSED
+                && claim.journal().state().map(state -> state.step() == 0).orElse(true);
+        RunEnd told =
+            neverBegan
+                ? new RunEnd(
+                    RunStatus.FAILED, end.code(), end.reason(), Optional.empty(), Optional.empty())
+                : end;
+        database.store().release(claim, told);
+        folder.conclude(claim.journal());
+        if (told.retryAt().isEmpty()) {
+          return told;
+        }
+        RunEvent paused =
+            new RunEvent.StateChanged(
+                Optional.of(RunStatus.RUNNING), RunStatus.PAUSED, told.code(), told.reason());
+        for (RunListener listener : listeners) {
+          listener.onEvent(paused);
+        }
+        Thread.sleep(Duration.between(Instant.now(clock), told.retryAt().get()).plusMillis(1));
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    database.close();
+  }
+
+  /** The worker that the specification asks for, started anew when it is lost. */
+  private final class OwnWorker implements WorkerSource, AutoCloseable {
+    private Optional<WorkerClient> client = Optional.empty();
+
+    @Override
+    public WorkerClient acquire() {
+      if (client.isEmpty()) {
+        client = Optional.of(FineTuning.openWorker(spec, folder.workerLog()));
+      }
+      return client.get();
+    }
+
+    @Override
+    public void discard() {
+      client.ifPresent(WorkerClient::close);
+      client = Optional.empty();
+    }
+
+    @Override
+    public void close() {
+      discard();
+    }
+  }
+}
