@@ -36,7 +36,7 @@ import java.util.Random;
 final class KeptRun implements AutoCloseable {
   private static final String DATABASE = "run";
   private static final String OWNER = "local";
-  private static final Duration FIRST_WAIT = Duration.ofSeconds(1);
+  private static final Duration FIRST_WAIT = Duration.ofMillis(200);
   private static final Duration LONGEST_WAIT = Duration.ofMinutes(5);
 
   private final OpenStore database;
@@ -100,6 +100,11 @@ final class KeptRun implements AutoCloseable {
 
   private static OpenStore open(Path root) {
     return OpenStore.open(Database.file(root.resolve(DATABASE)).properties());
+  }
+
+  /** Whether there is nothing more to do. */
+  boolean done() {
+    return database.store().find(folder.runId()).orElseThrow().status() == RunStatus.DONE;
   }
 
   RunFolder folder() {

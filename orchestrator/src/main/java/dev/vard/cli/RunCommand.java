@@ -151,6 +151,12 @@ final class RunCommand implements Callable<Integer> {
     }
     try (Cancellation cancellation = Cancellation.ofThisThread(console);
         KeptRun run = KeptRun.resume(root, reader, worker)) {
+      if (run.done()) {
+        console
+            .err()
+            .println("vard: the run has reached its end; see " + run.folder().reportFile());
+        return ExitCode.OK;
+      }
       return run(run);
     }
   }

@@ -139,7 +139,7 @@ public final class SupervisedRun {
           if (fruitless >= FRUITLESS) {
             return outOfMemory(problem) ? end(RunStatus.PAUSED, problem) : pause(problem);
           }
-          LOG.warn("Run {}: {}", folder.runId(), problem.getMessage());
+          LOG.info("Run {}: {}", folder.runId(), problem.getMessage());
           cause = Optional.of(new RunEngine.Cause(problem.code(), problem.getMessage()));
           try {
             Thread.sleep(backoff.next());

@@ -103,7 +103,8 @@ class RunCommandTest {
             "reward_after",
             "kl_per_trajectory",
             "seconds",
-            "export");
+            "export",
+            "export_sha256");
     assertThat(result.get("reward_before").fieldNames())
         .toIterable()
         .containsExactly("mean", "low", "high");
@@ -159,7 +160,49 @@ class RunCommandTest {
     assertThat(text(err).lines())
         .containsExactly(
             "vard: while fitting the value in iteration 1: give a smaller value.batch",
-            "vard: what the run wrote is in " + folder.resolve("run"));
+            "vard: what the run wrote is in " + folder.resolve("run"),
+            "vard: to go on with it: vard run --resume " + folder.resolve("run"));
+  }
+
+  @Test
+  void shouldGoOnWithARunThatFailed() throws IOException {
+    worker.refuse(FitValueRequest.class, ErrorCode.OUT_OF_MEMORY, "give a smaller value.batch");
+    run();
+    worker.relent(FitValueRequest.class);
+
+    assertThat(vard("run", "--resume", folder.resolve("run").toString(), "--json"))
+        .as(text(err))
+        .isEqualTo(ExitCode.OK);
+
+    JsonNode result = new ObjectMapper().readTree(text(out));
+    assertThat(result.get("reward_queries").asInt()).isEqualTo(4);
+    assertThat(Files.readAllLines(folder.resolve("run/rewards.jsonl")))
+        .as("each query asked and answered once: two evaluations and two iterations of two images")
+        .hasSize(2 * 8);
+  }
+
+  @Test
+  void shouldSayThatARunIsDone() {
+    run();
+
+    assertThat(vard("run", "--resume", folder.resolve("run").toString())).isEqualTo(ExitCode.OK);
+
+    assertThat(text(err)).contains("the run has reached its end", "report.html");
+  }
+
+  @Test
+  void shouldRefuseToGoOnWhereNoRunWasKept() {
+    assertThat(vard("run", "--resume", folder.toString())).isEqualTo(ExitCode.BAD_USAGE);
+
+    assertThat(text(err)).contains("no run was kept there; name the folder of a run");
+  }
+
+  @Test
+  void shouldKeepNothingOfAnEphemeralRun() {
+    assertThat(run("--ephemeral")).isEqualTo(ExitCode.OK);
+
+    assertThat(folder.resolve("run/run.mv.db")).doesNotExist();
+    assertThat(folder.resolve("run/checkpoints")).isEmptyDirectory();
   }
 
   @Test
