@@ -46,7 +46,8 @@ class Roots:
         if not self.confined:
             return Path(path)
         folder = resolved(path, self.storage)
-        if folder is None:
+        # A checkpoint is written beside its place first, and beside a root is outside.
+        if folder is None or folder in self.storage:
             raise invalid("path", f"{path} is not under a root of this worker; give a path under one, without '..', or start it with another --root")
         return folder
 
@@ -81,7 +82,7 @@ def resolved(path: str, roots: tuple[Path, ...]) -> Path | None:
 
 
 def within(path: Path, roots: tuple[Path, ...]) -> bool:
-    return any(path != root and path.is_relative_to(root) for root in roots)
+    return any(path.is_relative_to(root) for root in roots)
 
 
 def check_name(field: str, path: str) -> None:
