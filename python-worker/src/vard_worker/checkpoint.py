@@ -160,7 +160,9 @@ def restore(session_id: str, folder: Path, roots: Roots) -> Session:
         verify(folder)
         state = json.loads((folder / STATE).read_text())
         request = json_format.ParseDict(state["open"], pb.OpenRequest())
-        tensors = {name: load_file(folder / name) for name in FILES if name != STATE and (name != VALUE or request.HasField("value"))}
+        if (folder / VALUE).exists() != request.HasField("value"):
+            raise ValueError(f"{STATE} and {VALUE} do not agree on whether there is a value network")
+        tensors = {file.name: load_file(file) for file in folder.glob("*.safetensors")}
     except OSError as error:
         raise WorkerError(pb.STORAGE, f"{folder} could not be read: {error}", "path") from error
     except (*MALFORMED, SafetensorError, json_format.ParseError) as error:

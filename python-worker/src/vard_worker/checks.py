@@ -28,6 +28,8 @@ MAX_BATCH = 4096
 MAX_STEPS = 1_000_000
 MAX_PAIRS = 1 << 24
 """steps · batch: the pairs are drawn before the first step."""
+MAX_LEARNING_RATE = 1e30
+"""A step stays below what a float32 holds, so that weights never become infinite after the last loss was looked at."""
 
 
 def check_open(request: pb.OpenRequest) -> None:
@@ -79,6 +81,8 @@ def check_steps(request: pb.FitValueRequest | pb.ImprovePolicyRequest) -> None:
     if request.steps * request.batch > MAX_PAIRS:
         raise invalid("steps", f"{request.steps} of batch {request.batch} are more than {MAX_PAIRS} (trajectory, t) pairs; give several requests")
     finite("learning_rate", request.learning_rate, above=0.0)
+    if request.learning_rate > MAX_LEARNING_RATE:
+        raise invalid("learning_rate", f"{request.learning_rate:g} is above {MAX_LEARNING_RATE:g}")
     finite("max_gradient_norm", request.max_gradient_norm, least=0.0)
 
 

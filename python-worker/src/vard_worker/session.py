@@ -206,7 +206,6 @@ class Session:
                 loss = (self._value_of(held, batch) - target_B).square().mean()
                 self._descend(self.value_optimizer, loss, request.learning_rate, request.max_gradient_norm)
                 losses.append(loss.item())
-            check_finite(self.value_optimizer)
         return losses
 
     def _value_of(self, held: list[Trajectory], pairs: list[tuple[int, int]]) -> Tensor:
@@ -235,7 +234,6 @@ class Session:
                 stop_if(cancelled)
                 batch = pairs[step * request.batch : (step + 1) * request.batch].tolist()
                 steps.append(self._improve_once(request, held, batch, generator))
-            check_finite(self.policy_optimizer)
         return steps
 
     def _improve_once(
@@ -335,12 +333,6 @@ def stratified_pairs(trajectories: int, strata: int, count: int, generator: torc
                 stop_if(cancelled)
             pairs[start : start + n, column] = torch.randperm(n, generator=generator)[: count - start]
     return pairs
-
-
-def check_finite(optimizer: torch.optim.Optimizer) -> None:
-    """A step too large spoils the weights after its own loss was seen; no later one may be there to notice."""
-    if not all(parameter.isfinite().all() for parameter in parameters_of(optimizer)):
-        raise WorkerError(pb.NOT_FINITE, "the last step made weights infinite; lower the learning rate")
 
 
 def quality(value_N: Tensor, target_N: Tensor) -> dict[str, float]:
