@@ -71,6 +71,7 @@ def set_field(path: str, value: object) -> Callable[[Message], None]:
         ("model.adapter.alpha", math.nan),
         ("sampler.kind", 0),
         ("sampler.steps", 0),
+        ("sampler.steps", 1000),  # which begin at timestep 1000, of 0 to 999, by the model's steps_offset of 1
         ("sampler.steps", 1001),
         ("sampler.steps", 10**9),
         ("sampler.guidance", 0.5),

@@ -294,6 +294,9 @@ def load(model: pb.ModelConfig, sampler: pb.SamplerConfig, seed: int, roots: Roo
     if not 1 <= sampler.steps <= pipeline.scheduler.config.num_train_timesteps:
         raise invalid("sampler.steps", f"{sampler.steps} is outside 1..{pipeline.scheduler.config.num_train_timesteps}")
     pipeline.scheduler.set_timesteps(sampler.steps)
+    first, trained = int(pipeline.scheduler.timesteps.max()), pipeline.scheduler.config.num_train_timesteps
+    if first >= trained:
+        raise invalid("sampler.steps", f"{sampler.steps} from the scheduler's steps_offset on begin at timestep {first}, beyond the {trained} it was trained for; give fewer")
 
     make = TextToImageModel if name == "StableDiffusionPipeline" else UnconditionalModel
     try:
