@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+import sys
 from dataclasses import dataclass
 from functools import reduce
+from pathlib import Path
 
 P = 2**256 - 2**224 + 2**192 + 2**96 - 1
 N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -123,3 +125,15 @@ def sign(secret: int, message: bytes) -> bytes:
     r = times(k, G)[0] % N
     s = pow(k, -1, N) * (int.from_bytes(hashlib.sha256(message).digest(), "big") + r * secret) % N
     return sequence(integer(r), integer(s))
+
+
+def main() -> None:
+    """``certificates.py DIR`` writes PEM files, a certificate and a key each: authority, worker, orchestrator, stranger."""
+    authority = issue("authority")
+    for identity in (authority, issue("worker", authority), issue("orchestrator", authority), issue("stranger")):
+        Path(sys.argv[1], f"{identity.name}.pem").write_bytes(identity.certificate)
+        Path(sys.argv[1], f"{identity.name}.key").write_bytes(identity.key)
+
+
+if __name__ == "__main__":
+    main()

@@ -218,7 +218,8 @@ final class LocalWorkerProcess implements AutoCloseable {
         .start();
   }
 
-  private static int await(Process process, Path ready, Path log, Duration patience)
+  /** Waits until the worker has written its ready file, and gives the port in it. */
+  static int await(Process process, Path ready, Path log, Duration patience)
       throws IOException, InterruptedException {
     long end = System.nanoTime() + patience.toNanos();
     while (!Files.exists(ready)) {
