@@ -24,6 +24,9 @@ public final class OrphanedWorkers {
   private static final Logger LOG = LoggerFactory.getLogger(OrphanedWorkers.class);
   private static final Duration PATIENCE = Duration.ofSeconds(5);
 
+  /** The kernel has gigabytes to give back. */
+  private static final Duration KILLING = Duration.ofSeconds(30);
+
   private OrphanedWorkers() {}
 
   /**
@@ -41,7 +44,7 @@ public final class OrphanedWorkers {
   }
 
   /**
-   * @param patience for SIGTERM, and then again for SIGKILL, to do its work
+   * @param patience for SIGTERM to do its work, before SIGKILL does
    */
   static List<Long> end(Path folder, Duration patience) {
     List<Long> ended = new ArrayList<>();
@@ -84,7 +87,7 @@ public final class OrphanedWorkers {
     }
     // A stopped process hears of SIGTERM when it goes on. SIGKILL it need not hear.
     process.destroyForcibly();
-    return hasEnded(process, patience);
+    return hasEnded(process, KILLING);
   }
 
   private static boolean hasEnded(ProcessHandle process, Duration patience) {
