@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -100,7 +100,9 @@ def unfinished(folder: Path) -> Iterator[Path]:
     beside.mkdir()
     descriptor = os.open(beside, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Some network file systems lock no folders. There, nothing is swept.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield beside
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -117,7 +119,7 @@ def sweep(folder: Path) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(left, ignore_errors=True)
         except OSError:
-            pass  # Its writer lives, or the file system cannot say.
+            continue  # Its writer lives, or the file system cannot say.
         finally:
             os.close(descriptor)
 
