@@ -20,4 +20,5 @@ HEALTHCHECK --start-period=120s --interval=5s --timeout=10s CMD ["python", "-c",
 import grpc; from grpc_health.v1 import health_pb2, health_pb2_grpc; \
 stub = health_pb2_grpc.HealthStub(grpc.insecure_channel('127.0.0.1:50051')); \
 assert stub.Check(health_pb2.HealthCheckRequest(), timeout=5).status == health_pb2.HealthCheckResponse.SERVING"]
+# It asks for a way to tell its callers apart: --token-file, or --tls-cert, --tls-key and --client-ca.
 ENTRYPOINT ["python", "-m", "vard_worker", "serve", "--host", "0.0.0.0", "--port", "50051"]

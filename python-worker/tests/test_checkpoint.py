@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import random
+import resource
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from conftest import Client, refused
 from vard.v1 import worker_pb2 as pb
+from vard_worker.checkpoint import FILES, MANIFEST, STATE, manifest_of, sha256, unfinished, verify
+from vard_worker.errors import WorkerError
 
 IDS = ["a", "b", "c", "d"]
 TARGETS = {"a": 1.0, "b": -1.0, "c": 0.2, "d": 0.0}
@@ -85,6 +91,68 @@ def test_a_failed_save_leaves_nothing(trained: Client, tmp_path: Path, monkeypat
     save(trained, tmp_path / "c")
 
 
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """No file may grow beyond it: for the writer, as if the disk were full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("room", [0, 500, 5_000, 50_000])
+def test_a_full_disk_leaves_nothing_and_harms_no_session(trained: Client, tmp_path: Path, room: int) -> None:
+    """It fills up in the middle of one file or another."""
+    untouched = restore(trained, save(trained, tmp_path / "before"), "untouched")
+    with file_size_limit(room), refused(pb.STORAGE) as caught:
+        save(trained, tmp_path / "c")
+    assert str(tmp_path / "c") in caught.value.message
+    assert [file.name for file in tmp_path.iterdir()] == ["before"]
+    save(trained, tmp_path / "c")
+    assert go_on(trained, tmp_path / "one") == go_on(untouched, tmp_path / "other")
+
+
+@pytest.mark.parametrize("room", [0, 500])
+def test_an_export_to_a_full_disk_leaves_the_older_one(trained: Client, tmp_path: Path, room: int) -> None:
+    older = trained.export(tmp_path)
+    trained.improve(IDS)
+    with file_size_limit(room), refused(pb.STORAGE):
+        trained.export(tmp_path)
+    assert [str(file) for file in tmp_path.iterdir()] == [older.file]
+    assert sha256(Path(older.file)) == older.sha256
+
+
+@pytest.mark.parametrize("path", ["file/c", "x" * 250])
+def test_a_place_that_cannot_be_written_to(trained: Client, tmp_path: Path, path: str) -> None:
+    """A file where a folder should be; a name that leaves no room for the unfinished one's."""
+    (tmp_path / "file").write_text("in the way")
+    with refused(pb.STORAGE) as caught:
+        save(trained, tmp_path / path)
+    assert path in caught.value.message
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_a_killed_save_left_is_swept_by_the_next(trained: Client, tmp_path: Path) -> None:
+    left = tmp_path / f".7.{'0' * 32}.part"
+    left.mkdir()
+    (left / "adapter.safetensors").write_bytes(b"half")
+    for other in (".7.part", f".7.{'0' * 31}.part", f"7.{'0' * 32}.part"):
+        (tmp_path / other).mkdir()
+    save(trained, tmp_path / "8")
+    assert not left.exists()
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_what_another_worker_is_writing_is_not_swept(trained: Client, tmp_path: Path) -> None:
+    with unfinished(tmp_path / "7") as beside:
+        # Of another process: in one process, too, a lock belongs to an open file.
+        save(trained, tmp_path / "8")
+        assert beside.exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["8"]
+
+
 def test_a_missing_checkpoint(client: Client, tmp_path: Path) -> None:
     with refused(pb.CHECKPOINT_NOT_FOUND):
         restore(client, tmp_path / "nowhere", "r")
@@ -92,44 +160,110 @@ def test_a_missing_checkpoint(client: Client, tmp_path: Path) -> None:
         restore(client, tmp_path, "r")
 
 
-@pytest.mark.parametrize("name", ["adapter.safetensors", "value.safetensors", "optimizers.safetensors", "trajectories.safetensors", "session.json"])
-@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda data: b"",
+    "its first half": lambda data: data[: len(data) // 2],
+    "its last byte missing": lambda data: data[:-1],
+    "a byte more": lambda data: data + b" ",
+    "zeros": lambda data: bytes(len(data)),
+}
+
+
+@pytest.mark.parametrize("name", [*FILES, MANIFEST])
+@pytest.mark.parametrize("damage", [*DAMAGES, "missing", "a folder in its place"])
 def test_a_damaged_file_is_named(trained: Client, tmp_path: Path, name: str, damage: str) -> None:
     file = save(trained, tmp_path / "c") / name
-    data = bytearray(file.read_bytes())
-    data[len(data) // 2] ^= 1
-    {"flip": lambda: file.write_bytes(data), "cut": lambda: file.write_bytes(data[:-1]), "remove": file.unlink}[damage]()
+    if damage == "a byte more" and name == MANIFEST:
+        pytest.skip("JSON may end in a space")
+    whole = file.read_bytes()
+    file.unlink()
+    if damage == "a folder in its place":
+        file.mkdir()
+    elif damage != "missing":
+        file.write_bytes(DAMAGES[damage](whole))
     with refused(pb.CORRUPT_CHECKPOINT) as caught:
         restore(trained, tmp_path / "c", "r")
     assert name in caught.value.message
     assert "r" not in trained.handler.sessions
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_no_flipped_byte_goes_unseen(trained: Client, tmp_path: Path, name: str) -> None:
+    file = save(trained, tmp_path / "c") / name
+    whole = file.read_bytes()
+    for at in {0, 1, 8, len(whole) // 2, len(whole) - 1, *random.Random(5).sample(range(len(whole)), 20)}:
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << at % 8
+        file.write_bytes(flipped)
+        with refused(pb.CORRUPT_CHECKPOINT) as caught:
+            verify(tmp_path / "c")
+        assert name in caught.value.message
+    file.write_bytes(whole)
+    verify(tmp_path / "c")
+
+
+def test_no_flipped_bit_of_the_manifest_changes_what_it_says(trained: Client, tmp_path: Path) -> None:
+    """Every bit of it. One that only changes its layout, a space for a tab, may pass."""
+    file = save(trained, tmp_path / "c") / MANIFEST
+    whole = file.read_bytes()
+    said = json.loads(whole)
+    for at in range(len(whole)):
+        for bit in range(8):
+            flipped = bytearray(whole)
+            flipped[at] ^= 1 << bit
+            file.write_bytes(flipped)
+            try:
+                verify(tmp_path / "c")
+            except WorkerError as error:
+                assert error.code == pb.CORRUPT_CHECKPOINT
+                assert MANIFEST in error.message
+            else:
+                assert json.loads(bytes(flipped)) == said
+
+
 def test_a_foreign_file_is_refused(trained: Client, tmp_path: Path) -> None:
     folder = save(trained, tmp_path / "c")
-    (folder / "optimizer.pt").write_bytes(b"\x80\x04.")
-    with refused(pb.UNSAFE_CHECKPOINT) as caught:
-        restore(trained, folder, "r")
-    assert "optimizer.pt" in caught.value.message
+    for name, code in (("optimizer.pt", pb.UNSAFE_CHECKPOINT), ("extra.safetensors", pb.CORRUPT_CHECKPOINT), ("folder", pb.CORRUPT_CHECKPOINT)):
+        (folder / name).mkdir() if name == "folder" else (folder / name).write_bytes(b"\x80\x04.")
+        with refused(code) as caught:
+            restore(trained, folder, "r")
+        assert name in caught.value.message
+        (folder / name).rmdir() if name == "folder" else (folder / name).unlink()
+    restore(trained, folder, "r")
 
 
-def test_a_checkpoint_for_another_model_is_refused(trained: Client, tmp_path: Path) -> None:
-    """Well-formed, checksums and all, but for an adapter of another rank."""
+WELL_FORMED: dict[str, Callable[[dict], object]] = {
+    "a list": lambda state: [],
+    "no operation": lambda state: state.pop("operation"),
+    "an operation that is text": lambda state: state.update(operation="3"),
+    "trajectories that are a number": lambda state: state.update(trajectories=4),
+    "a trajectory that was not saved": lambda state: state["trajectories"].append({"id": "z", "prompt": "", "kl": None}),
+    "an unknown field": lambda state: state["open"].update(colour="red"),
+    "a digest that is not base64": lambda state: state.update(last_digest="é"),
+    "fewer steps": lambda state: state["open"]["sampler"].update(steps=3),
+    "an adapter of another rank": lambda state: state["open"]["model"]["adapter"].update(rank=2),
+    "no value network": lambda state: state["open"].pop("value"),
+    "a value network of another width": lambda state: state["open"]["value"].update(width=32),
+}
+
+
+@pytest.mark.parametrize("change", WELL_FORMED.values(), ids=WELL_FORMED.keys())
+def test_a_checkpoint_that_does_not_fit_together_is_refused(trained: Client, tmp_path: Path, change: Callable[[dict], object]) -> None:
+    """Checksums and all are right: it was made so."""
     folder = save(trained, tmp_path / "c")
-    state = json.loads((folder / "session.json").read_text())
-    state["open"]["model"]["adapter"]["rank"] = 2
-    (folder / "session.json").write_text(json.dumps(state))
-    rehash(folder, "session.json")
+    state = json.loads((folder / STATE).read_text())
+    changed = change(state)
+    (folder / STATE).write_text(json.dumps(changed if changed == [] else state))
+    rehash(folder, STATE)
     with refused(pb.CORRUPT_CHECKPOINT):
         restore(trained, folder, "r")
+    assert "r" not in trained.handler.sessions
 
 
 def rehash(folder: Path, name: str) -> None:
-    from vard_worker.checkpoint import sha256
-
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["files"][name] = {"bytes": (folder / name).stat().st_size, "sha256": sha256(folder / name)}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    files = json.loads((folder / MANIFEST).read_text())["files"]
+    files[name] = {"bytes": (folder / name).stat().st_size, "sha256": sha256(folder / name)}
+    (folder / MANIFEST).write_text(manifest_of(files))
 
 
 def test_a_checkpoint_outlives_a_move(trained: Client, tmp_path: Path) -> None:

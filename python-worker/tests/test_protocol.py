@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from conftest import Client, open_request, refused
 from vard.v1 import worker_pb2 as pb
+from vard_worker.checks import MAX_SESSIONS
 from vard_worker.errors import WorkerError
 from vard_worker.handler import METHODS
 
@@ -65,16 +66,21 @@ def set_field(path: str, value: object) -> Callable[[Message], None]:
         ("model.device", "abacus"),
         ("model.device", "cuda:99"),
         ("model.adapter.rank", 0),
+        ("model.adapter.rank", 10**9),
+        ("model.dtype", 99),
         ("model.adapter.alpha", math.nan),
         ("sampler.kind", 0),
         ("sampler.steps", 0),
+        ("sampler.steps", 1000),  # which begin at timestep 1000, of 0 to 999, by the model's steps_offset of 1
         ("sampler.steps", 1001),
+        ("sampler.steps", 10**9),
         ("sampler.guidance", 0.5),
         ("sampler.guidance", math.inf),
         ("sampler.eta", 1.5),
         ("sampler.eta", math.nan),
         ("value.kind", 0),
         ("value.width", 13),
+        ("value.width", 8 * 10**8),
     ],
 )
 def test_open_names_the_bad_field(client: Client, tiny_sd: Path, field: str, value: object) -> None:
@@ -93,6 +99,25 @@ def test_open_names_adapter_targets_that_fit_no_module(client: Client, tiny_sd: 
     with refused(pb.INVALID_ARGUMENT) as caught:
         client.call("Open", request)
     assert caught.value.field == "model.adapter.targets"
+
+
+@pytest.mark.parametrize("targets", [[], [""], ["to_q"] * 1000, ["x" * 10**6]])
+def test_open_names_bad_adapter_targets(client: Client, tiny_sd: Path, targets: list[str]) -> None:
+    request = open_request(tiny_sd)
+    request.model.adapter.targets[:] = targets
+    with refused(pb.INVALID_ARGUMENT) as caught:
+        client.call("Open", request)
+    assert caught.value.field == "model.adapter.targets"
+    assert len(caught.value.message) < 3000
+
+
+def test_open_bounds_the_sessions(client: Client, tiny_sd: Path) -> None:
+    client.open(tiny_sd)
+    session = client.handler.sessions["s"]
+    client.handler.sessions.update({f"s{i}": session for i in range(1, MAX_SESSIONS)})
+    with refused(pb.INVALID_ARGUMENT) as caught:
+        Client(client.handler, "one-too-many").open(tiny_sd)
+    assert caught.value.field == "session_id"
 
 
 def test_open_refuses_a_second_session_of_the_same_name(opened: Client, tiny_sd: Path) -> None:
@@ -157,6 +182,15 @@ BAD_CHANGES: list[tuple[str, str, Message, int]] = [
     ("advantages short", "ImprovePolicy", pb.ImprovePolicyRequest(trajectory_ids=IDS, steps=1, batch=1, learning_rate=1, clipped_ratio=pb.ClippedRatioObjective(advantages=[1], clip=0.1)), pb.INVALID_ARGUMENT),
     ("unknown trajectory", "ImprovePolicy", pb.ImprovePolicyRequest(trajectory_ids=["z"], steps=1, batch=1, learning_rate=1, value=pb.ValueObjective()), pb.UNKNOWN_TRAJECTORY),
     ("unknown release", "Release", pb.ReleaseRequest(trajectory_ids=["a", "z"]), pb.UNKNOWN_TRAJECTORY),
+    ("10^9 steps", "FitValue", pb.FitValueRequest(targets=[pb.Target(trajectory_id="a")], steps=10**9, batch=1, learning_rate=1), pb.INVALID_ARGUMENT),
+    ("batch of 10^9", "FitValue", pb.FitValueRequest(targets=[pb.Target(trajectory_id="a")], steps=1, batch=10**9, learning_rate=1), pb.INVALID_ARGUMENT),
+    ("too many pairs", "ImprovePolicy", pb.ImprovePolicyRequest(trajectory_ids=IDS, steps=10**6, batch=4096, learning_rate=1, value=pb.ValueObjective()), pb.INVALID_ARGUMENT),
+    ("sampling batch of 10^9", "Sample", pb.SampleRequest(trajectories=[pb.TrajectorySpec(id="x")], batch=10**9, retain=True), pb.INVALID_ARGUMENT),
+    ("10^5 trajectories", "Sample", pb.SampleRequest(trajectories=[pb.TrajectorySpec(id=str(i)) for i in range(10**5)], batch=1, retain=True), pb.INVALID_ARGUMENT),
+    ("prompt of a megabyte", "Sample", pb.SampleRequest(trajectories=[pb.TrajectorySpec(id="x", prompt="x" * 10**6)], batch=1, retain=True), pb.INVALID_ARGUMENT),
+    ("id of a megabyte", "Sample", pb.SampleRequest(trajectories=[pb.TrajectorySpec(id="x" * 10**6)], batch=1, retain=True), pb.INVALID_ARGUMENT),
+    ("a rate beyond float32", "FitValue", pb.FitValueRequest(targets=[pb.Target(trajectory_id="a", value=1)], steps=1, batch=1, learning_rate=1e300), pb.INVALID_ARGUMENT),
+    ("huge target", "FitValue", pb.FitValueRequest(targets=[pb.Target(trajectory_id="a", value=1e300)], steps=1, batch=1, learning_rate=1), pb.NOT_FINITE),
     ("huge rate", "ImprovePolicy", pb.ImprovePolicyRequest(trajectory_ids=IDS, steps=4, batch=2, learning_rate=1e30, clipped_ratio=pb.ClippedRatioObjective(advantages=[1, -1, 2], clip=1)), pb.NOT_FINITE),
 ]  # fmt: skip
 
@@ -251,6 +285,26 @@ def test_out_of_memory_is_told_as_such(opened: Client, monkeypatch: pytest.Monke
     with refused(pb.OUT_OF_MEMORY) as caught:
         opened.improve(IDS)
     assert "smaller batches" in caught.value.message
+
+
+def test_pytorchs_allocator_on_cpus_is_out_of_memory_too(opened: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened.sample(IDS)
+    monkeypatch.setattr(opened.handler.sessions["s"].model, "predict", lambda *_: torch.empty(1 << 50))
+    with refused(pb.OUT_OF_MEMORY):
+        opened.improve(IDS)
+
+
+def test_images_that_are_not_finite_are_not_sent(client: Client, tiny_sd: Path) -> None:
+    client.open(tiny_sd, sampler=pb.SamplerConfig(guidance=1e308))
+    with refused(pb.NOT_FINITE):
+        client.sample(IDS)
+    assert not client.handler.sessions["s"].trajectories
+
+
+def test_a_message_that_quotes_a_large_request_stays_short(client: Client) -> None:
+    with refused(pb.UNKNOWN_SESSION) as caught:
+        client.call("Close", pb.CloseRequest(session_id="x" * 10**6))
+    assert len(caught.value.message) < 3000
 
 
 def test_a_session_without_value_says_so(client: Client, tiny_sd: Path) -> None:

@@ -146,7 +146,7 @@ def test_chunks_hold_about_a_mebibyte_of_whole_images(opened: Client, monkeypatc
 
 
 def test_pairs_are_stratified_over_trajectories_and_steps() -> None:
-    pairs = stratified_pairs(3, STEPS, 2 * 3 * STEPS, torch.Generator().manual_seed(0))
+    pairs = stratified_pairs(3, STEPS, 2 * 3 * STEPS, torch.Generator().manual_seed(0), lambda: False).tolist()
     assert np.bincount([i for i, _ in pairs]).tolist() == [2 * STEPS] * 3
     assert np.bincount([k for _, k in pairs]).tolist() == [6] * STEPS
     assert sorted(k for _, k in pairs[:STEPS]) == list(range(STEPS))

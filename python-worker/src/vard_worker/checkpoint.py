@@ -1,6 +1,6 @@
 """A session on disk: safetensors and JSON with checksums, never pickle.
 
-    manifest.json              size and SHA-256 of every other file
+    manifest.json              size and SHA-256 of every other file, and of itself
     session.json               how it was opened, operation number, last answer, trajectories' names
     adapter.safetensors        the LoRA's weights
     value.safetensors          the value network's weights
@@ -11,10 +11,15 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import json
+import operator
 import os
+import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -26,49 +31,121 @@ from torch import Tensor, nn
 
 from vard.v1 import worker_pb2 as pb
 from vard_worker.errors import WorkerError
+from vard_worker.model import DiffusionModel
+from vard_worker.model_folder import PICKLED
+from vard_worker.roots import Roots
 from vard_worker.session import LastChange, Session
 from vard_worker.trajectories import Trajectory
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
+STATE = "session.json"
+ADAPTER = "adapter.safetensors"
+VALUE = "value.safetensors"
+OPTIMIZERS = "optimizers.safetensors"
+TRAJECTORIES = "trajectories.safetensors"
+FILES = (STATE, ADAPTER, VALUE, OPTIMIZERS, TRAJECTORIES)
+UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}\.part", re.DOTALL)
 
 
 def save(session: Session, folder: Path) -> int:
     """Writes the folder beside its place, then renames it, so that it appears whole or not at all. Returns its bytes."""
-    if folder.exists():
-        raise WorkerError(pb.STORAGE, f"{folder} exists already; a checkpoint is written once", "path")
-    beside = folder.with_name(f".{folder.name}.{uuid4().hex}")
-    try:
-        beside.mkdir(parents=True)
-        write(session, beside)
-        sizes = {file.name: file.stat().st_size for file in beside.iterdir()}
-        manifest = {"format": FORMAT, "files": {name: {"bytes": size, "sha256": sha256(beside / name)} for name, size in sorted(sizes.items())}}
-        (beside / MANIFEST).write_text(json.dumps(manifest, indent=1))
-        for file in beside.iterdir():
-            flush(file)
-        os.rename(beside, folder)
+    with stored(folder):
+        if os.path.lexists(folder):
+            raise WorkerError(pb.STORAGE, f"{folder} exists already; a checkpoint is written once", "path")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        sweep(folder.parent)
+        with unfinished(folder) as beside:
+            write(session, beside)
+            files = {file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in sorted(beside.iterdir())}
+            (beside / MANIFEST).write_text(manifest_of(files))
+            for file in beside.iterdir():
+                flush(file)
+            flush(beside)
+            os.rename(beside, folder)
         flush(folder.parent)
-    except OSError as error:
+    return sum(entry["bytes"] for entry in files.values())
+
+
+def export(model: DiffusionModel, folder: Path) -> Path:
+    """Writes the adapter's file into the folder, in the place of an older one; whole or not at all."""
+    with stored(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
+        with unfinished(folder / "export") as beside:
+            made = model.export(beside)
+            flush(made)
+            # Renaming replaces a symbolic link of that name. Writing would follow it.
+            os.replace(made, folder / made.name)
+            flush(folder)
+            return folder / made.name
+
+
+@contextmanager
+def stored(path: Path) -> Iterator[None]:
+    """Tells a failure to write as STORAGE: the disk is full, or is not to be written to."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise WorkerError(pb.STORAGE, f"{path} could not be written: {error}; what was there is as it was", "path") from error
+
+
+@contextmanager
+def unfinished(folder: Path) -> Iterator[Path]:
+    """A new folder beside ``folder``, gone afterwards unless it was renamed.
+
+    It is locked for as long as its writer lives, so that ``sweep`` can tell what a killed one left.
+    """
+    beside = folder.with_name(f".{folder.name}.{uuid4().hex}.part")
+    beside.mkdir()
+    descriptor = os.open(beside, os.O_RDONLY)
+    try:
+        # Some network file systems lock no folders. There, nothing is swept.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield beside
+    finally:
         shutil.rmtree(beside, ignore_errors=True)
-        raise WorkerError(pb.STORAGE, f"{folder} could not be written: {error}", "path") from error
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
-    return sum(sizes.values())
+        os.close(descriptor)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what writers that were killed have left in the folder."""
+    for left in folder.iterdir():
+        if not UNFINISHED.fullmatch(left.name) or left.is_symlink() or not left.is_dir():
+            continue
+        descriptor = os.open(left, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left, ignore_errors=True)
+        except OSError:
+            continue  # Its writer lives, or the file system cannot say.
+        finally:
+            os.close(descriptor)
+
+
+def manifest_of(files: dict[str, dict[str, object]]) -> str:
+    content = {"format": FORMAT, "files": files}
+    return json.dumps({**content, "sha256": fingerprint(content)}, indent=1)
+
+
+def fingerprint(content: dict[str, object]) -> str:
+    """The manifest's own checksum: of what it says, however it is laid out."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def write(session: Session, folder: Path) -> None:
-    save_file(trained(session.model.unet), folder / "adapter.safetensors")
+    save_file(trained(session.model.unet), folder / ADAPTER)
     optimizers = moments("policy", session.policy_optimizer)
     if session.value is not None:
-        save_file(session.value.state_dict(), folder / "value.safetensors")
+        save_file(session.value.state_dict(), folder / VALUE)
         optimizers |= moments("value", session.value_optimizer)
-    save_file(optimizers, folder / "optimizers.safetensors")
+    save_file(optimizers, folder / OPTIMIZERS)
     names, tensors = [], {}
     for i, (name, trajectory) in enumerate(session.trajectories.items()):
         names.append({"id": name, "prompt": trajectory.prompt, "kl": trajectory.kl})
         tensors |= {f"{i}.states": trajectory.states, f"{i}.log_probs": trajectory.log_probs}
-    save_file(tensors, folder / "trajectories.safetensors")
+    save_file(tensors, folder / TRAJECTORIES)
     state = {
         "open": json_format.MessageToDict(session.request),
         "operation": session.operation,
@@ -76,65 +153,94 @@ def write(session: Session, folder: Path) -> None:
         "last_response": base64.b64encode(session.last.response).decode(),
         "trajectories": names,
     }
-    (folder / "session.json").write_text(json.dumps(state, indent=1))
+    (folder / STATE).write_text(json.dumps(state, indent=1))
 
 
-def restore(session_id: str, folder: Path) -> Session:
+def restore(session_id: str, folder: Path, roots: Roots) -> Session:
     """Makes a session of a folder that ``save`` wrote, after checking every file of it."""
-    verify(folder)
     try:
-        state = json.loads((folder / "session.json").read_text())
+        verify(folder)
+        state = json.loads((folder / STATE).read_text())
         request = json_format.ParseDict(state["open"], pb.OpenRequest())
-        request.session_id = session_id
-        adapter = load_file(folder / "adapter.safetensors")
-        optimizers = load_file(folder / "optimizers.safetensors")
-        held = load_file(folder / "trajectories.safetensors")
-    except (ValueError, KeyError, SafetensorError, json_format.ParseError) as error:
-        raise corrupt(folder, str(error)) from error
-    session = Session.open(request)
-    device = session.model.device
+        if (folder / VALUE).exists() != request.HasField("value"):
+            raise ValueError(f"{STATE} and {VALUE} do not agree on whether there is a value network")
+        tensors = {file.name: load_file(file) for file in folder.glob("*.safetensors")}
+    except OSError as error:
+        raise WorkerError(pb.STORAGE, f"{folder} could not be read: {error}", "path") from error
+    except (*MALFORMED, SafetensorError, json_format.ParseError) as error:
+        raise corrupt(folder, f"{type(error).__name__}: {error}") from error
+    request.session_id = session_id
+    # Here a model that is not there, or is not allowed, shows as what it is.
+    session = Session.open(request, roots)
     try:
-        place(adapter, trained(session.model.unet))
-        set_moments("policy", session.policy_optimizer, optimizers)
+        place(tensors[ADAPTER], trained(session.model.unet))
+        set_moments("policy", session.policy_optimizer, tensors[OPTIMIZERS])
         if session.value is not None:
-            session.value.load_state_dict(load_file(folder / "value.safetensors"))
-            set_moments("value", session.value_optimizer, optimizers)
-        session.operation = state["operation"]
+            session.value.load_state_dict(tensors[VALUE])
+            set_moments("value", session.value_optimizer, tensors[OPTIMIZERS])
+        session.operation = operator.index(state["operation"])
         session.last = LastChange(base64.b64decode(state["last_digest"]), base64.b64decode(state["last_response"]))
         for i, name in enumerate(state["trajectories"]):
-            session.trajectories[name["id"]] = Trajectory(
-                name["prompt"], held[f"{i}.states"].to(device), held[f"{i}.log_probs"].to(device), name["kl"]
-            )
-    except (KeyError, ValueError, RuntimeError, SafetensorError) as error:
+            session.trajectories[name["id"]] = trajectory(name, i, tensors[TRAJECTORIES], session)
+    except MALFORMED as error:
         raise corrupt(folder, f"it does not fit the model that it names: {error}") from error
     return session
+
+
+MALFORMED = (KeyError, ValueError, TypeError, AttributeError, RuntimeError)
+"""What well-formed files of other contents than expected lead to."""
+
+
+def trajectory(name: dict[str, object], i: int, held: dict[str, Tensor], session: Session) -> Trajectory:
+    chain, states, log_probs = session.model.transitions, held[f"{i}.states"], held[f"{i}.log_probs"]
+    if states.shape != (chain.steps + 1, *session.model.latent_shape) or log_probs.shape != (chain.steps,):
+        raise ValueError(f"trajectory {name['id']} has states of shape {tuple(states.shape)}")
+    return Trajectory(name["prompt"], states.to(session.model.device), log_probs.to(session.model.device), name["kl"])
 
 
 def verify(folder: Path) -> None:
     """Raises CHECKPOINT_NOT_FOUND, CORRUPT_CHECKPOINT or UNSAFE_CHECKPOINT, naming the file."""
     if not folder.is_dir():
         raise WorkerError(pb.CHECKPOINT_NOT_FOUND, f"{folder}: no such folder", "path")
+    present = {file.name: file for file in sorted(folder.iterdir())}
+    if not present.keys() & {MANIFEST, *FILES}:
+        raise WorkerError(pb.CHECKPOINT_NOT_FOUND, f"{folder}: nothing of a checkpoint is in it", "path")
+    files = read_manifest(folder)
+    for name, file in present.items():
+        if name not in files and name != MANIFEST:
+            why = f"{name} is not in {MANIFEST}; a checkpoint holds safetensors and JSON of its own alone; remove it"
+            if file.suffix in PICKLED:
+                raise WorkerError(pb.UNSAFE_CHECKPOINT, f"{folder}: {why}", "path")
+            raise corrupt(folder, why)
+    for name, (size, digest) in files.items():
+        if name not in present:
+            raise corrupt(folder, f"{name} is missing")
+        # A link may lead out of the folders that the worker keeps to, and to another file after this check.
+        if present[name].is_symlink() or not present[name].is_file():
+            raise corrupt(folder, f"{name} is no plain file")
+        if present[name].stat().st_size != size or sha256(present[name]) != digest:
+            raise corrupt(folder, f"{name} is not as it was written: size or SHA-256 differs")
+
+
+def read_manifest(folder: Path) -> dict[str, tuple[int, str]]:
+    """Each file's size and SHA-256."""
+    file = folder / MANIFEST
+    if file.is_symlink() or not file.is_file():
+        raise corrupt(folder, f"{MANIFEST} is missing")
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-        files = {name: (entry["bytes"], entry["sha256"]) for name, entry in manifest["files"].items()}
-        written = manifest["format"]
-    except FileNotFoundError as error:
-        raise WorkerError(pb.CHECKPOINT_NOT_FOUND, f"{folder}: no {MANIFEST}; not a checkpoint of vard", "path") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise corrupt(folder, f"{MANIFEST} is not readable: {error}") from error
+        manifest = json.loads(file.read_text())
+        own = manifest.pop("sha256")
+        written, files = manifest["format"], {name: (entry["bytes"], entry["sha256"]) for name, entry in manifest["files"].items()}
+    except (*MALFORMED, RecursionError) as error:
+        raise corrupt(folder, f"{MANIFEST} is not readable: {type(error).__name__}: {error}") from error
+    if own != fingerprint(manifest):
+        raise corrupt(folder, f"{MANIFEST} is not as it was written: its SHA-256 differs")
     if written != FORMAT:
         raise corrupt(folder, f"its format is {written}; this worker reads {FORMAT}")
-    for file in sorted(folder.iterdir()):
-        if file.name not in files and file.name != MANIFEST:
-            raise WorkerError(
-                pb.UNSAFE_CHECKPOINT, f"{file}: not in {MANIFEST}; a checkpoint holds safetensors and JSON of its own alone; remove it", "path"
-            )
-    for name, (size, digest) in files.items():
-        file = folder / name
-        if not file.is_file():
-            raise corrupt(folder, f"{name} is missing")
-        if file.stat().st_size != size or sha256(file) != digest:
-            raise corrupt(folder, f"{name} is not as it was written: size or SHA-256 differs")
+    other = files.keys() ^ set(FILES)
+    if other - {VALUE}:
+        raise corrupt(folder, f"{MANIFEST} does not name the files of a checkpoint: {sorted(other)}")
+    return files
 
 
 def corrupt(folder: Path, why: str) -> WorkerError:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import torch
+
 from vard.v1 import worker_pb2 as pb
+
+LONGEST_MESSAGE = 2000
+"""Characters. A message quotes the request, which may be large, and travels in a trailer, which may not."""
 
 
 class WorkerError(Exception):
@@ -12,6 +17,8 @@ class WorkerError(Exception):
     """
 
     def __init__(self, code: int, message: str, field: str = "") -> None:
+        if len(message) > LONGEST_MESSAGE:
+            message = f"{message[: LONGEST_MESSAGE // 2]} … {message[-LONGEST_MESSAGE // 2 :]}"
         super().__init__(message)
         self.code = code
         self.message = message
@@ -30,3 +37,10 @@ class Cancelled(WorkerError):
 
 def invalid(field: str, message: str) -> WorkerError:
     return WorkerError(pb.INVALID_ARGUMENT, f"{field}: {message}", field)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """PyTorch has a type for it on GPUs alone; its allocator on CPUs raises a plain RuntimeError."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )

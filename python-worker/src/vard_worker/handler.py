@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
 import os
 import platform
-import re
 import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import diffusers
 import torch
@@ -22,13 +19,21 @@ from google.protobuf.message import DecodeError, Message
 
 from vard.v1 import worker_pb2 as pb
 from vard_worker import __version__, checkpoint
-from vard_worker.errors import WorkerError, invalid
-from vard_worker.model import DTYPES
-from vard_worker.session import Cancellation, LastChange, Session
+from vard_worker.checks import (
+    MAX_BATCH,
+    check_improve,
+    check_new_session,
+    check_sample,
+    check_steps,
+    check_targets,
+    distinct,
+    in_range,
+)
+from vard_worker.errors import WorkerError, invalid, is_out_of_memory
+from vard_worker.roots import Roots
+from vard_worker.session import Cancellation, LastChange, Session, stop_if
 
 log = logging.getLogger(__name__)
-
-SESSION_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,9 @@ class Method:
 class WorkerHandler:
     """Holds the sessions. Called from one thread at a time."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, roots: Roots = Roots()) -> None:
         """``threads`` is how many a PyTorch operator may use; results are the same to the bit only for the same number."""
+        self._roots = roots
         torch.set_num_threads(threads)
         # cuBLAS asks for this, at its start, to be deterministic.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -66,14 +72,17 @@ class WorkerHandler:
                 message = spec.request.FromString(request)
             except DecodeError as error:
                 raise invalid("request", f"not a {spec.request.DESCRIPTOR.name}: {error}") from error
+            # It may have waited for its turn while its caller gave up.
+            stop_if(cancelled)
             yield from spec.answer(self, message, cancelled)
         except WorkerError:
             raise
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise WorkerError(
-                pb.OUT_OF_MEMORY, f"out of memory in {method}: {error}; use smaller batches (sampler.batch, policy.batch, value.batch) or bfloat16"
-            ) from error
         except Exception as error:
+            if is_out_of_memory(error):
+                raise WorkerError(
+                    pb.OUT_OF_MEMORY,
+                    f"out of memory in {method}: {error}; use smaller batches (sampler.batch, policy.batch, value.batch) or bfloat16",
+                ) from error
             log.exception("%s failed", method)
             raise WorkerError(pb.INTERNAL, f"{method} failed: {type(error).__name__}: {error}") from error
 
@@ -93,10 +102,10 @@ class WorkerHandler:
         )
 
     def open(self, request: pb.OpenRequest, cancelled: Cancellation) -> Iterator[Message]:
-        self._check_new(request.session_id)
-        check_open(request)
+        check_new_session(request.session_id, self.sessions)
         started = time.monotonic()
-        session = Session.open(request)
+        session = Session.open(request, self._roots)
+        stop_if(cancelled)
         self.sessions[request.session_id] = session
         yield pb.OpenResponse(session=session.describe(), seconds=time.monotonic() - started)
 
@@ -111,12 +120,6 @@ class WorkerHandler:
         if session_id not in self.sessions:
             raise WorkerError(pb.UNKNOWN_SESSION, f"no session {session_id!r}; open or restore it first", "session_id")
         return self.sessions[session_id]
-
-    def _check_new(self, session_id: str) -> None:
-        if not SESSION_ID.fullmatch(session_id):
-            raise invalid("session_id", f"{session_id!r}; give 1 to 64 letters, digits, '.', '_' and '-'")
-        if session_id in self.sessions:
-            raise WorkerError(pb.SESSION_EXISTS, f"session {session_id!r} exists; close it first, or choose another id", "session_id")
 
     # ------------------------------------------------------------------------------------------------ changes
 
@@ -146,12 +149,8 @@ class WorkerHandler:
 
     def sample(self, request: pb.SampleRequest, cancelled: Cancellation) -> Iterator[Message]:
         session = self._session(request.session_id)
-        if not request.trajectories:
-            raise invalid("trajectories", "empty; name at least one")
-        at_least("batch", request.batch, 1)
+        check_sample(request)
         ids = [trajectory.id for trajectory in request.trajectories]
-        if not all(ids) or len(set(ids)) < len(ids):
-            raise invalid("trajectories.id", "each needs an id of its own")
         if not request.retain:
             if request.operation:
                 raise invalid("operation", f"{request.operation}, but without retain nothing changes; give 0")
@@ -186,7 +185,7 @@ class WorkerHandler:
     def evaluate(self, request: pb.EvaluateRequest, cancelled: Cancellation) -> Iterator[Message]:
         session = self._session(request.session_id)
         check_targets(request.targets)
-        at_least("batch", request.batch, 1)
+        in_range("batch", request.batch, 1, MAX_BATCH)
         started = time.monotonic()
         by_state = session.evaluate(request, cancelled)
         yield pb.EvaluateResponse(by_state=by_state, seconds=time.monotonic() - started)
@@ -205,21 +204,7 @@ class WorkerHandler:
 
     def improve_policy(self, request: pb.ImprovePolicyRequest, cancelled: Cancellation) -> Iterator[Message]:
         session = self._session(request.session_id)
-        distinct("trajectory_ids", request.trajectory_ids)
-        check_steps(request)
-        finite("kl_weight", request.kl_weight, least=0.0)
-        match request.WhichOneof("objective"):
-            case "clipped_ratio":
-                advantages = request.clipped_ratio.advantages
-                if len(advantages) != len(request.trajectory_ids):
-                    raise invalid(
-                        "clipped_ratio.advantages", f"{len(advantages)} for {len(request.trajectory_ids)} trajectories; give one for each"
-                    )
-                for i, advantage in enumerate(advantages):
-                    finite(f"clipped_ratio.advantages[{i}]", advantage)
-                finite("clipped_ratio.clip", request.clipped_ratio.clip, above=0.0)
-            case None:
-                raise invalid("objective", "missing; give value or clipped_ratio")
+        check_improve(request)
 
         def do() -> Message:
             started = time.monotonic()
@@ -233,24 +218,20 @@ class WorkerHandler:
     def save(self, request: pb.SaveRequest, cancelled: Cancellation) -> Iterator[Message]:
         session = self._session(request.session_id)
         started = time.monotonic()
-        size = checkpoint.save(session, folder("path", request.path))
+        size = checkpoint.save(session, self._roots.folder(request.path))
         yield pb.SaveResponse(bytes=size, seconds=time.monotonic() - started)
 
     def restore(self, request: pb.RestoreRequest, cancelled: Cancellation) -> Iterator[Message]:
-        self._check_new(request.session_id)
+        check_new_session(request.session_id, self.sessions)
         started = time.monotonic()
-        session = checkpoint.restore(request.session_id, folder("path", request.path))
+        session = checkpoint.restore(request.session_id, self._roots.folder(request.path), self._roots)
+        stop_if(cancelled)
         self.sessions[request.session_id] = session
         yield pb.RestoreResponse(session=session.describe(), seconds=time.monotonic() - started)
 
     def export(self, request: pb.ExportRequest, cancelled: Cancellation) -> Iterator[Message]:
         session = self._session(request.session_id)
-        target = folder("path", request.path)
-        try:
-            target.mkdir(parents=True, exist_ok=True)
-            file = session.model.export(target)
-        except OSError as error:
-            raise WorkerError(pb.STORAGE, f"{target} could not be written: {error}", "path") from error
+        file = checkpoint.export(session.model, self._roots.folder(request.path))
         yield pb.ExportResponse(file=str(file), sha256=checkpoint.sha256(file))
 
 
@@ -267,74 +248,6 @@ METHODS: dict[str, Method] = {
     "Export": Method(pb.ExportRequest, WorkerHandler.export),
     "Close": Method(pb.CloseRequest, WorkerHandler.close),
 }
-
-
-# ------------------------------------------------------------------------------------------------------- checks
-
-
-def check_open(request: pb.OpenRequest) -> None:
-    model, sampler = request.model, request.sampler
-    if not model.checkpoint:
-        raise invalid("model.checkpoint", "empty; give a folder in diffusers format or a hub id")
-    if model.dtype not in DTYPES:
-        raise invalid("model.dtype", f"{pb.DType.Name(model.dtype)}; give FLOAT32 or BFLOAT16")
-    at_least("model.adapter.rank", model.adapter.rank, 1)
-    finite("model.adapter.alpha", model.adapter.alpha, above=0.0)
-    if not model.adapter.targets:
-        raise invalid("model.adapter.targets", "empty; name ends of the network's module names, as to_q")
-    if sampler.kind not in (pb.SamplerConfig.DDIM, pb.SamplerConfig.DDPM):
-        raise invalid("sampler.kind", f"{sampler.kind}; give DDIM or DDPM")
-    at_least("sampler.steps", sampler.steps, 1)
-    finite("sampler.guidance", sampler.guidance, least=1.0)
-    finite("sampler.eta", sampler.eta, least=0.0)
-    if sampler.eta > 1:
-        raise invalid("sampler.eta", f"{sampler.eta:g}; give a number from 0 to 1")
-    if request.HasField("value"):
-        if request.value.kind not in (pb.ValueConfig.CONV, pb.ValueConfig.ENCODER):
-            raise invalid("value.kind", f"{request.value.kind}; give CONV or ENCODER")
-        if request.value.width < 0 or request.value.width % 8:
-            raise invalid("value.width", f"{request.value.width} is no multiple of 8; give one, or 0 for the default")
-
-
-def check_steps(request: pb.FitValueRequest | pb.ImprovePolicyRequest) -> None:
-    at_least("steps", request.steps, 1)
-    at_least("batch", request.batch, 1)
-    finite("learning_rate", request.learning_rate, above=0.0)
-    finite("max_gradient_norm", request.max_gradient_norm, least=0.0)
-
-
-def check_targets(targets: list[pb.Target]) -> None:
-    distinct("targets.trajectory_id", [target.trajectory_id for target in targets])
-    for i, target in enumerate(targets):
-        finite(f"targets[{i}].value", target.value)
-
-
-def at_least(field: str, value: int, least: int) -> None:
-    if value < least:
-        raise invalid(field, f"{value} is below {least}")
-
-
-def finite(field: str, value: float, least: float = -math.inf, above: float = -math.inf) -> None:
-    if not math.isfinite(value):
-        raise invalid(field, f"{value} is not finite")
-    if value < least:
-        raise invalid(field, f"{value:g} is below {least:g}")
-    if value <= above:
-        raise invalid(field, f"{value:g} is not above {above:g}")
-
-
-def distinct(field: str, ids: list[str]) -> list[str]:
-    if not ids:
-        raise invalid(field, "empty; name at least one trajectory")
-    if len(set(ids)) < len(ids):
-        raise invalid(field, "a trajectory is named twice")
-    return list(ids)
-
-
-def folder(field: str, path: str) -> Path:
-    if not path or "\0" in path:
-        raise invalid(field, f"{path!r} is no folder's name")
-    return Path(path)
 
 
 def digest(request: Message) -> bytes:

@@ -13,15 +13,23 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import DDIMScheduler, DDPMPipeline, DDPMScheduler, StableDiffusionPipeline
+from huggingface_hub import hf_hub_download
 from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
 from vard.v1 import worker_pb2 as pb
+from vard_worker import model_folder
 from vard_worker.diffusion import Transitions, transitions
-from vard_worker.errors import WorkerError, invalid
+from vard_worker.errors import WorkerError, invalid, is_out_of_memory
+from vard_worker.roots import Roots
 
 PIPELINES = {"StableDiffusionPipeline": StableDiffusionPipeline, "DDPMPipeline": DDPMPipeline}
+UNREAD = {
+    "StableDiffusionPipeline": {"safety_checker": None, "feature_extractor": None, "image_encoder": None, "requires_safety_checker": False},
+    "DDPMPipeline": {},
+}
+"""Parts that do not take part in drawing an image, and are not loaded."""
 DTYPES = {pb.FLOAT32: torch.float32, pb.BFLOAT16: torch.bfloat16}
 ADAPTER = "default"
 
@@ -246,17 +254,21 @@ def to_uint8(images_BHWC: np.ndarray) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------------ loading
 
 
-def load(model: pb.ModelConfig, sampler: pb.SamplerConfig, seed: int) -> DiffusionModel:
+def load(model: pb.ModelConfig, sampler: pb.SamplerConfig, seed: int, roots: Roots) -> DiffusionModel:
     """Loads a folder in diffusers format or a hub id, turns its scheduler into the sampler asked for, adds the adapter."""
     device = choose_device(model.device)
     dtype = DTYPES[model.dtype]
-    name = pipeline_class(model)
+    folder = roots.model(model.checkpoint)
+    if folder is None:
+        folder = download(model)
+    else:
+        roots.check_links(folder)
+    name = model_folder.check(folder, model.checkpoint)
     try:
-        extra = {"safety_checker": None, "requires_safety_checker": False} if name == "StableDiffusionPipeline" else {}
-        pipeline = PIPELINES[name].from_pretrained(
-            model.checkpoint, revision=model.revision or None, dtype=dtype, use_safetensors=True, **extra
-        )
+        pipeline = PIPELINES[name].from_pretrained(folder, dtype=dtype, use_safetensors=True, **UNREAD[name])
     except Exception as error:  # from_pretrained raises what its dozens of loaders raise
+        if is_out_of_memory(error):
+            raise
         raise not_loadable(model, f"{type(error).__name__}: {error}") from error
     pipeline.set_progress_bar_config(disable=True)
     for part in pipeline.components.values():
@@ -282,6 +294,9 @@ def load(model: pb.ModelConfig, sampler: pb.SamplerConfig, seed: int) -> Diffusi
     if not 1 <= sampler.steps <= pipeline.scheduler.config.num_train_timesteps:
         raise invalid("sampler.steps", f"{sampler.steps} is outside 1..{pipeline.scheduler.config.num_train_timesteps}")
     pipeline.scheduler.set_timesteps(sampler.steps)
+    first, trained = int(pipeline.scheduler.timesteps.max()), pipeline.scheduler.config.num_train_timesteps
+    if first >= trained:
+        raise invalid("sampler.steps", f"{sampler.steps} from the scheduler's steps_offset on begin at timestep {first}, beyond the {trained} it was trained for; give fewer")
 
     make = TextToImageModel if name == "StableDiffusionPipeline" else UnconditionalModel
     try:
@@ -293,7 +308,7 @@ def load(model: pb.ModelConfig, sampler: pb.SamplerConfig, seed: int) -> Diffusi
 
 
 def not_loadable(model: pb.ModelConfig, why: str) -> WorkerError:
-    return WorkerError(pb.MODEL_NOT_LOADABLE, f"model.checkpoint: {model.checkpoint}: {why}", "model.checkpoint")
+    return model_folder.not_loadable(model.checkpoint, why)
 
 
 def choose_device(name: str) -> torch.device:
@@ -310,38 +325,15 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def pipeline_class(model: pb.ModelConfig) -> str:
-    """The class that ``model_index.json`` names, after checking that no part would have to be unpickled."""
-    folder = Path(model.checkpoint)
-    if folder.is_dir():
-        index_file = folder / "model_index.json"
-        if not index_file.is_file():
-            raise not_loadable(model, "no model_index.json in the folder; give the root of a model in diffusers format")
-        check_no_pickle(model, folder)
-    else:
-        from huggingface_hub import hf_hub_download
-
-        try:
-            index_file = Path(hf_hub_download(model.checkpoint, "model_index.json", revision=model.revision or None))
-        except Exception as error:
-            raise not_loadable(model, f"neither a folder here nor a model that the hub gave: {error}") from error
+def download(model: pb.ModelConfig) -> Path:
+    """The folder of the hub's cache that a hub id's model is in, after fetching what is not there yet: configurations
+    and safetensors, and no more than its index before that was looked at."""
+    revision = model.revision or None
     try:
-        name = json.loads(index_file.read_text()).get("_class_name")
-    except (ValueError, AttributeError) as error:
-        raise not_loadable(model, f"its model_index.json is not readable: {error}") from error
-    if name not in PIPELINES:
-        raise not_loadable(model, f"it is a {name}; supported are {' and '.join(PIPELINES)}")
-    return name
-
-
-def check_no_pickle(model: pb.ModelConfig, folder: Path) -> None:
-    """Refuses a model of which a part's weights exist as pickle only; unpickling runs code of the file's author."""
-    for part in sorted(path for path in folder.iterdir() if path.is_dir()):
-        pickles = [file for ending in ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl") for file in part.glob(ending)]
-        if pickles and not list(part.glob("*.safetensors")):
-            raise WorkerError(
-                pb.UNSAFE_CHECKPOINT,
-                f"model.checkpoint: {model.checkpoint}: {part.name}/{pickles[0].name} can only be read by unpickling, which runs code; "
-                "save the model with safe_serialization=True",
-                "model.checkpoint",
-            )
+        index = hf_hub_download(model.checkpoint, model_folder.INDEX, revision=revision)
+        name = model_folder.check_index(Path(index), model.checkpoint)
+        return Path(PIPELINES[name].download(model.checkpoint, revision=revision, use_safetensors=True, **UNREAD[name]))
+    except WorkerError:
+        raise
+    except Exception as error:
+        raise not_loadable(model, f"neither a folder here nor a model that the hub gave: {error}") from error

@@ -27,6 +27,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from vard.v1 import worker_pb2 as pb
 from vard_worker.errors import Cancelled, WorkerError
 from vard_worker.handler import METHODS, WorkerHandler
+from vard_worker.roots import Roots
+from vard_worker.security import Security, is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,23 @@ SERVICE = pb.DESCRIPTOR.services_by_name["WorkerService"]
 MESSAGE_LIMIT = 64 << 20
 CHUNKS_AHEAD = 2
 """Finished chunks that may wait for a slow reader before computing waits too."""
+CALLS = 32
+"""Calls at a time, with a thread each, so that a health check never waits behind them. More are turned away."""
+LONGEST_DETAILS = 500
+"""Characters of the status line. The whole message is in the trailer; both together must stay below the 8 KiB of
+headers that clients take."""
+
+KEEPALIVE = [
+    # Clients may ask as often as they like whether the connection lives: gRPC answers such a ping from a thread of its
+    # own, while Python computes for minutes, and a worker that does not answer is stopped, or out of reach.
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 1000),
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.http2.max_pings_without_data", 0),
+    # And a caller that is gone without a word no longer keeps the worker busy.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+]
 
 STATUS = {
     pb.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
@@ -82,14 +101,15 @@ class Call:
 class Computing(threading.Thread):
     """The one thread that computes, fed by a queue."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, roots: Roots) -> None:
         super().__init__(name="computing", daemon=True)
         self.calls: queue.Queue[Call] = queue.Queue()
         self._threads = threads
+        self._roots = roots
 
     def run(self) -> None:
         try:
-            handler = WorkerHandler(self._threads)
+            handler = WorkerHandler(self._threads, self._roots)
             while True:
                 self._answer(handler, self.calls.get())
         except BaseException:
@@ -110,36 +130,76 @@ class Computing(threading.Thread):
                 log.info("%s was cancelled", call.method)
 
 
-def serve(host: str, port: int, threads: int, ready_file: Path | None, exit_with_stdin: bool) -> None:
+@dataclass(frozen=True)
+class Settings:
+    """How a worker is started."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0 for a free one."""
+    threads: int = 1
+    ready_file: Path | None = None
+    """Written when it serves."""
+    exit_with_stdin: bool = False
+    security: Security = Security()
+    roots: Roots = Roots()
+
+
+def serve(settings: Settings) -> None:
     """Serves until SIGTERM, SIGINT or, if asked for, the end of standard input."""
-    computing = Computing(threads)
+    server, port = start(settings)
+    if settings.ready_file:
+        beside = settings.ready_file.with_name(settings.ready_file.name + ".part")
+        beside.write_text(json.dumps({"port": port, "pid": os.getpid()}))
+        beside.rename(settings.ready_file)
+
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    # A terminal's Ctrl-C reaches the starter and this process alike. The starter still wants an answer: it cancels, saves,
+    # and then closes the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN if settings.exit_with_stdin else lambda *_: stop.set())
+    if settings.exit_with_stdin:
+        threading.Thread(target=lambda: (sys.stdin.buffer.read(), stop.set()), name="stdin", daemon=True).start()
+    stop.wait()
+    server.stop(grace=0.5).wait()
+
+
+def start(settings: Settings) -> tuple[grpc.Server, int]:
+    """A server that answers, and its port."""
+    settings.security.check_host(settings.host)
+    computing = Computing(settings.threads, settings.roots)
     computing.start()
     server = grpc.server(
-        ThreadPoolExecutor(max_workers=16, thread_name_prefix="grpc"),
-        options=[("grpc.max_receive_message_length", MESSAGE_LIMIT), ("grpc.max_send_message_length", MESSAGE_LIMIT), ("grpc.so_reuseport", 0)],
+        ThreadPoolExecutor(max_workers=CALLS, thread_name_prefix="grpc"),
+        interceptors=settings.security.interceptors(),
+        maximum_concurrent_rpcs=CALLS,
+        options=[
+            ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+            ("grpc.max_send_message_length", MESSAGE_LIMIT),
+            ("grpc.so_reuseport", 0),
+            *KEEPALIVE,
+        ],
     )
     server.add_generic_rpc_handlers([service(computing)])
     healthy = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     for name in ("", SERVICE.full_name):
         healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
-    bound = server.add_insecure_port(f"{host}:{port}")
+    port = listen(server, settings)
     server.start()
-    log.info("serving on %s:%d with %d threads", host, bound, threads)
-    if ready_file:
-        beside = ready_file.with_name(ready_file.name + ".part")
-        beside.write_text(json.dumps({"port": bound, "pid": os.getpid()}))
-        beside.rename(ready_file)
+    log.info("serving on %s:%d with %d threads", settings.host, port, settings.threads)
+    return server, port
 
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    # A terminal's Ctrl-C reaches the starter and this process alike. The starter still wants an answer: it cancels, saves,
-    # and then closes the pipe.
-    signal.signal(signal.SIGINT, signal.SIG_IGN if exit_with_stdin else lambda *_: stop.set())
-    if exit_with_stdin:
-        threading.Thread(target=lambda: (sys.stdin.buffer.read(), stop.set()), name="stdin", daemon=True).start()
-    stop.wait()
-    server.stop(grace=0.5).wait()
+
+def listen(server: grpc.Server, settings: Settings) -> int:
+    """Gives the port."""
+    host = f"[{settings.host}]" if ":" in settings.host and not settings.host.startswith("[") else settings.host
+    credentials = settings.security.credentials()
+    if credentials:
+        return server.add_secure_port(f"{host}:{settings.port}", credentials)
+    if settings.security.token and not is_loopback(settings.host):
+        log.warning("the token travels in the clear, to be read by whoever is on the way: give --tls-cert and --tls-key")
+    return server.add_insecure_port(f"{host}:{settings.port}")
 
 
 def service(computing: Computing) -> grpc.GenericRpcHandler:
@@ -162,7 +222,7 @@ def stream(computing: Computing, method: str) -> Callable[[bytes, grpc.ServicerC
         while (part := call.answers.get()) is not None:
             if isinstance(part, WorkerError):
                 context.set_trailing_metadata([("vard-error-bin", part.to_proto().SerializeToString())])
-                context.abort(STATUS[part.code], part.message)
+                context.abort(STATUS[part.code], part.message[:LONGEST_DETAILS])
             yield part
 
     return answer

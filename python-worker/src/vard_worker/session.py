@@ -15,13 +15,17 @@ from torch import Tensor, nn
 
 from vard.v1 import worker_pb2 as pb
 from vard_worker import policy
+from vard_worker.checks import check_open
 from vard_worker.diffusion import kl, log_prob
 from vard_worker.errors import Cancelled, WorkerError, invalid
 from vard_worker.model import DiffusionModel, load
+from vard_worker.roots import Roots
 from vard_worker.trajectories import Trajectory
 from vard_worker.value import CONV_WIDTH, ENCODER_WIDTH, ConvValue, EncoderValue
 
 CHUNK_BYTES = 1 << 20
+CANCELLATION_ROUNDS = 1024
+"""Rounds of drawing pairs between two looks at whether the caller has given up."""
 
 Cancellation = Callable[[], bool]
 """Asked between denoising and gradient steps; True once the caller has given up."""
@@ -49,8 +53,9 @@ class Session:
     # ------------------------------------------------------------------------------------------------ opening
 
     @staticmethod
-    def open(request: pb.OpenRequest) -> Session:
-        model = load(request.model, request.sampler, request.seed)
+    def open(request: pb.OpenRequest, roots: Roots = Roots()) -> Session:
+        check_open(request)
+        model = load(request.model, request.sampler, request.seed, roots)
         value = value_network(request.value, model, request.seed) if request.HasField("value") else None
         return Session(
             request=request,
@@ -131,6 +136,8 @@ class Session:
                     reference = chain.mean(model.predict(x, t.to(model.device), condition), x, step_B)
                 kl_B += kl(mean, reference, sigma_B)
             x = x_prev
+        if not x.isfinite().all():
+            raise WorkerError(pb.NOT_FINITE, "the images became NaN or infinite; lower sampler.guidance, use float32, or go back to an earlier checkpoint")
         kls = kl_B.tolist() if request.measure_kl else [None] * len(specs)
         if request.retain:
             states_BT, log_probs_BT = torch.stack(states, dim=1), torch.stack(log_probs, dim=1)
@@ -189,12 +196,12 @@ class Session:
         held = self._held([target.trajectory_id for target in request.targets])
         targets = [target.value for target in request.targets]
         generator = torch.Generator("cpu").manual_seed(request.seed)
-        pairs = stratified_pairs(len(held), self.model.transitions.steps + 1, request.steps * request.batch, generator)
+        pairs = stratified_pairs(len(held), self.model.transitions.steps + 1, request.steps * request.batch, generator, cancelled)
         losses = []
         with all_or_nothing(self.value_optimizer):
             for step in range(request.steps):
                 stop_if(cancelled)
-                batch = pairs[step * request.batch : (step + 1) * request.batch]
+                batch = pairs[step * request.batch : (step + 1) * request.batch].tolist()
                 target_B = torch.tensor([targets[i] for i, _ in batch], device=self.model.device)
                 loss = (self._value_of(held, batch) - target_B).square().mean()
                 self._descend(self.value_optimizer, loss, request.learning_rate, request.max_gradient_norm)
@@ -220,12 +227,12 @@ class Session:
             self._needs_value()
         held = self._held(request.trajectory_ids)
         generator = torch.Generator("cpu").manual_seed(request.seed)
-        pairs = stratified_pairs(len(held), self.model.transitions.steps, request.steps * request.batch, generator)
+        pairs = stratified_pairs(len(held), self.model.transitions.steps, request.steps * request.batch, generator, cancelled)
         steps = []
         with all_or_nothing(self.policy_optimizer), frozen(self.value):
             for step in range(request.steps):
                 stop_if(cancelled)
-                batch = pairs[step * request.batch : (step + 1) * request.batch]
+                batch = pairs[step * request.batch : (step + 1) * request.batch].tolist()
                 steps.append(self._improve_once(request, held, batch, generator))
         return steps
 
@@ -314,17 +321,18 @@ def value_network(config: pb.ValueConfig, model: DiffusionModel, seed: int) -> n
     return network.to(model.device)
 
 
-def stratified_pairs(trajectories: int, strata: int, count: int, generator: torch.Generator) -> list[tuple[int, int]]:
-    """``count`` pairs (trajectory, k): each k, and each trajectory, as often as any other to within one.
+def stratified_pairs(trajectories: int, strata: int, count: int, generator: torch.Generator, cancelled: Cancellation) -> Tensor:
+    """Pairs (trajectory, k), shape (count, 2): each k, and each trajectory, as often as any other to within one.
 
     Both are shuffled anew each time round, so that any stretch of the list is spread over the chain and the buffer.
     """
-
-    def shuffled(n: int) -> list[int]:
-        rounds = [torch.randperm(n, generator=generator) for _ in range(-(-count // n))]
-        return torch.cat(rounds)[:count].tolist()
-
-    return list(zip(shuffled(trajectories), shuffled(strata), strict=True))
+    pairs = torch.empty(count, 2, dtype=torch.long)
+    for column, n in ((0, trajectories), (1, strata)):
+        for start in range(0, count, n):
+            if start % (n * CANCELLATION_ROUNDS) == 0:
+                stop_if(cancelled)
+            pairs[start : start + n, column] = torch.randperm(n, generator=generator)[: count - start]
+    return pairs
 
 
 def quality(value_N: Tensor, target_N: Tensor) -> dict[str, float]:

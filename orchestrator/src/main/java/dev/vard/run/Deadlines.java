@@ -1,10 +1,18 @@
 package dev.vard.run;
 
 import java.time.Duration;
+import java.util.concurrent.atomic.DoubleAccumulator;
 
 /**
- * How long each request may take. Generous: they are there so that a run does not hang for ever,
- * not to judge how fast a worker is.
+ * How long each request may take, learnt from how long its kind has taken.
+ *
+ * <p>A worker that is stopped or out of reach is noticed within seconds, by its connection. These
+ * are for one that answers pings and yet does not come to an end. Each kind of request with a size
+ * gets {@value #FACTOR} times the slowest pace measured so far, times its size, and never less than
+ * {@link #LEAST}: a machine may be busy with something else for a while, and an end that comes too
+ * soon costs a restart. Before anything was measured the bounds are generous.
+ *
+ * <p>One for each run. Thread-safe; has no clock of its own.
  */
 final class Deadlines {
   /** A large checkpoint may have to be downloaded first. */
@@ -29,5 +37,75 @@ final class Deadlines {
 
   static final Duration CLOSE = Duration.ofMinutes(1);
 
-  private Deadlines() {}
+  static final int FACTOR = 10;
+
+  /** The least of what is learnt. */
+  static final Duration LEAST = Duration.ofMinutes(10);
+
+  private final Pace sample = new Pace(SAMPLE);
+  private final Pace assess = new Pace(ASSESS);
+  private final Pace fit = new Pace(FIT);
+  private final Pace improve = new Pace(IMPROVE);
+
+  /**
+   * For drawing trajectories and passing on their images: scoring holds the worker back, so its
+   * pace counts too.
+   */
+  Duration sample(int trajectories) {
+    return sample.deadline(trajectories);
+  }
+
+  /**
+   * @param took from the call to its last image, as the caller saw it
+   */
+  void sampled(int trajectories, Duration took) {
+    sample.measured(trajectories, took);
+  }
+
+  Duration assess(int trajectories) {
+    return assess.deadline(trajectories);
+  }
+
+  void assessed(int trajectories, Duration took) {
+    assess.measured(trajectories, took);
+  }
+
+  Duration fit(int steps, int batch) {
+    return fit.deadline((long) steps * batch);
+  }
+
+  void fitted(int steps, int batch, Duration took) {
+    fit.measured((long) steps * batch, took);
+  }
+
+  Duration improve(int steps, int batch) {
+    return improve.deadline((long) steps * batch);
+  }
+
+  void improved(int steps, int batch, Duration took) {
+    improve.measured((long) steps * batch, took);
+  }
+
+  /** The slowest pace of one kind of request. */
+  private static final class Pace {
+    private final Duration unmeasured;
+    private final DoubleAccumulator secondsEach = new DoubleAccumulator(Math::max, 0);
+
+    Pace(Duration unmeasured) {
+      this.unmeasured = unmeasured;
+    }
+
+    void measured(long size, Duration took) {
+      secondsEach.accumulate(took.toNanos() / 1e9 / size);
+    }
+
+    Duration deadline(long size) {
+      double each = secondsEach.get();
+      if (each == 0) {
+        return unmeasured;
+      }
+      Duration learnt = Duration.ofMillis((long) (FACTOR * each * size * 1000));
+      return learnt.compareTo(LEAST) > 0 ? learnt : LEAST;
+    }
+  }
 }

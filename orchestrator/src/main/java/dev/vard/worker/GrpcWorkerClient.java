@@ -2,7 +2,9 @@ package dev.vard.worker;
 
 import com.google.protobuf.InvalidProtocolBufferException;
 import dev.vard.proto.v1.WorkerError;
+import io.grpc.CallCredentials;
 import io.grpc.CallOptions;
+import io.grpc.ChannelCredentials;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
@@ -16,9 +18,12 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** A worker in another process, on this machine or another one. */
 final class GrpcWorkerClient extends ContractClient {
+  private static final Logger LOG = LoggerFactory.getLogger(GrpcWorkerClient.class);
   private static final int MAX_MESSAGE_BYTES = 64 << 20;
   private static final int MAX_METADATA_BYTES = 1 << 20;
   private static final Metadata.Key<byte[]> ERROR =
@@ -26,25 +31,51 @@ final class GrpcWorkerClient extends ContractClient {
 
   private final String address;
   private final Optional<LocalWorkerProcess> process;
+  private final Optional<CallCredentials> token;
   private final ManagedChannel channel;
 
   /** A worker that somebody else started; whether it is there shows at the first request. */
-  GrpcWorkerClient(WorkerLocation.Remote location) {
-    this(location, Optional.empty());
+  GrpcWorkerClient(WorkerLocation.Remote location, WorkerSecurity security) {
+    this(location, Optional.empty(), security.channel(), security.token(), KeepAlive.DEFAULT);
+    if (token.isPresent() && !security.encrypts()) {
+      LOG.warn(
+          "The token for {} travels in the clear, to be read by whoever is on the way, unless the"
+              + " network itself encrypts: set VARD_WORKER_CA",
+          address);
+    }
   }
 
   /** A worker that ends with this client. */
   GrpcWorkerClient(LocalWorkerProcess process) {
-    this(new WorkerLocation.Remote("127.0.0.1", process.port()), Optional.of(process));
+    this(process, KeepAlive.DEFAULT);
   }
 
-  private GrpcWorkerClient(WorkerLocation.Remote location, Optional<LocalWorkerProcess> process) {
+  GrpcWorkerClient(LocalWorkerProcess process, KeepAlive keepAlive) {
+    this(
+        new WorkerLocation.Remote("127.0.0.1", process.port()),
+        Optional.of(process),
+        InsecureChannelCredentials.create(),
+        Optional.of(process.token()),
+        keepAlive);
+  }
+
+  private GrpcWorkerClient(
+      WorkerLocation.Remote location,
+      Optional<LocalWorkerProcess> process,
+      ChannelCredentials credentials,
+      Optional<CallCredentials> token,
+      KeepAlive keepAlive) {
     this.address = location.host() + ":" + location.port();
     this.process = process;
+    this.token = token;
     this.channel =
-        Grpc.newChannelBuilder(address, InsecureChannelCredentials.create())
+        Grpc.newChannelBuilder(address, credentials)
             .maxInboundMessageSize(MAX_MESSAGE_BYTES)
             .maxInboundMetadataSize(MAX_METADATA_BYTES)
+            .keepAliveTime(keepAlive.every().toNanos(), TimeUnit.NANOSECONDS)
+            .keepAliveTimeout(keepAlive.patience().toNanos(), TimeUnit.NANOSECONDS)
+            // A worker that is lost while it waits for rewards is lost: better to know at once.
+            .keepAliveWithoutCalls(true)
             .build();
   }
 
@@ -90,8 +121,9 @@ final class GrpcWorkerClient extends ContractClient {
     }
   }
 
-  private static CallOptions options(Duration deadline) {
-    return CallOptions.DEFAULT.withDeadlineAfter(deadline);
+  private CallOptions options(Duration deadline) {
+    CallOptions options = CallOptions.DEFAULT.withDeadlineAfter(deadline);
+    return token.map(options::withCallCredentials).orElse(options);
   }
 
   private WorkerException failure(
@@ -111,9 +143,18 @@ final class GrpcWorkerClient extends ContractClient {
                       request
                           + ": no worker answers at "
                           + address
-                          + ": check that it runs and that the address is right ("
+                          + ": check that it runs, that the address is right, and that both"
+                          + " sides agree on TLS (VARD_WORKER_CA) ("
                           + reason(status)
                           + ")"),
+              e);
+      case UNAUTHENTICATED ->
+          WorkerException.unavailable(
+              request
+                  + ": the worker at "
+                  + address
+                  + " lets nobody in without its token: set VARD_WORKER_TOKEN_FILE to a file that"
+                  + " holds what the worker's --token-file holds",
               e);
       case DEADLINE_EXCEEDED ->
           WorkerException.deadline(

@@ -1,31 +1,47 @@
 package dev.vard.worker;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.grpc.CallCredentials;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.SecureRandom;
 import java.time.Duration;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A worker process on this machine, from its start to its end.
  *
  * <p>The worker exits when its standard input ends. The pipe to it is held by this JVM alone, so
- * the worker ends with the JVM however that ends, kill -9 included: no orphan.
+ * the worker ends with the JVM however that ends, kill -9 included. One that cannot notice is named
+ * by its pid file, for {@link OrphanedWorkers}.
+ *
+ * <p>It serves callers that know a token, made for it, alone: other users of the machine can reach
+ * its port, and are not to have a program with this user's rights.
  */
 final class LocalWorkerProcess implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(LocalWorkerProcess.class);
+
   /**
    * A worker in the middle of a large step notices the end of its input at once, but needs a moment
    * to let go.
    */
   private static final Duration FAREWELL = Duration.ofSeconds(10);
+
+  /** The connection breaks a moment before the process is gone. */
+  private static final Duration LAST_MOMENT = Duration.ofSeconds(2);
+
+  private static final int TOKEN_BYTES = 32;
 
   private static final int TAIL_LINES = 20;
   private static final int TAIL_BYTES = 16 << 10;
@@ -33,12 +49,25 @@ final class LocalWorkerProcess implements AutoCloseable {
   private final Process process;
   private final Path log;
   private final int port;
+  private final String token;
+  private final Optional<Path> pidFile;
   private final Duration farewell;
 
-  private LocalWorkerProcess(Process process, Path log, int port, Duration farewell) {
+  /** Whether it was found not to answer: it will not hear of its input's end either. */
+  private volatile boolean hangs;
+
+  private LocalWorkerProcess(
+      Process process,
+      Path log,
+      int port,
+      String token,
+      Optional<Path> pidFile,
+      Duration farewell) {
     this.process = process;
     this.log = log;
     this.port = port;
+    this.token = token;
+    this.pidFile = pidFile;
     this.farewell = farewell;
   }
 
@@ -48,28 +77,45 @@ final class LocalWorkerProcess implements AutoCloseable {
    * @param threads CPU threads
    * @param log takes what the worker writes; appended to
    * @param patience how long to wait
+   * @param pids folder for its pid file
    * @throws WorkerException UNAVAILABLE, if it does not come to serve, with the end of its log
    */
   static LocalWorkerProcess start(
-      WorkerEnvironment environment, int threads, Path log, Duration patience) {
-    return start(environment, threads, log, patience, FAREWELL);
+      WorkerEnvironment environment,
+      int threads,
+      Path log,
+      Duration patience,
+      Optional<Path> pids) {
+    return start(environment, threads, log, patience, pids, FAREWELL);
   }
 
   /**
    * @param farewell how long it may take to end by itself, and then on SIGTERM, before it is killed
    */
   static LocalWorkerProcess start(
-      WorkerEnvironment environment, int threads, Path log, Duration patience, Duration farewell) {
+      WorkerEnvironment environment,
+      int threads,
+      Path log,
+      Duration patience,
+      Optional<Path> pids,
+      Duration farewell) {
     Path folder = null;
     Process process = null;
+    Optional<Path> pidFile = Optional.empty();
     boolean serves = false;
     try {
+      // For this user's eyes alone: it is to hold the token.
       folder = Files.createTempDirectory("vard-worker");
+      String token = newToken();
+      Path tokenFile = Files.writeString(folder.resolve("token"), token);
       Path ready = folder.resolve("ready.json");
-      process = launch(environment, threads, log, ready);
+      process = launch(environment, threads, log, ready, tokenFile);
+      if (pids.isPresent()) {
+        pidFile = PidFile.write(pids.get(), process.toHandle());
+      }
       int port = await(process, ready, log, patience);
       serves = true;
-      return new LocalWorkerProcess(process, log, port, farewell);
+      return new LocalWorkerProcess(process, log, port, token, pidFile, farewell);
     } catch (IOException e) {
       throw WorkerException.unavailable("the worker could not be started: " + e.getMessage(), e);
     } catch (InterruptedException e) {
@@ -78,11 +124,18 @@ final class LocalWorkerProcess implements AutoCloseable {
     } finally {
       if (process != null && !serves) {
         process.destroyForcibly();
+        remove(pidFile);
       }
       if (folder != null) {
         delete(folder);
       }
     }
+  }
+
+  private static String newToken() {
+    byte[] random = new byte[TOKEN_BYTES];
+    new SecureRandom().nextBytes(random);
+    return HexFormat.of().formatHex(random);
   }
 
   int port() {
@@ -93,16 +146,21 @@ final class LocalWorkerProcess implements AutoCloseable {
     return process.pid();
   }
 
+  /** What its calls must carry. */
+  CallCredentials token() {
+    return new WorkerSecurity.Bearer(token);
+  }
+
   /** Why no answer comes: called once the connection broke. */
   String diagnosis() {
     boolean ended;
     try {
-      // The connection may break a moment before the process is gone.
-      ended = process.waitFor(farewell.toMillis(), TimeUnit.MILLISECONDS);
+      ended = process.waitFor(LAST_MOMENT.toMillis(), TimeUnit.MILLISECONDS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       ended = !process.isAlive();
     }
+    hangs = !ended;
     return ended
         ? "the worker process died (" + exit(process) + ")" + tail(log)
         : "the worker process " + process.pid() + " runs but does not answer" + tail(log);
@@ -117,22 +175,27 @@ final class LocalWorkerProcess implements AutoCloseable {
       // It has ended already.
     }
     try {
-      if (!process.waitFor(farewell.toMillis(), TimeUnit.MILLISECONDS)) {
+      if (!hangs && !process.waitFor(farewell.toMillis(), TimeUnit.MILLISECONDS)) {
         process.destroy();
+        process.waitFor(farewell.toMillis(), TimeUnit.MILLISECONDS);
+      }
+      if (process.isAlive()) {
+        // Also ends one that is stopped.
+        process.destroyForcibly();
         process.waitFor(farewell.toMillis(), TimeUnit.MILLISECONDS);
       }
     } catch (InterruptedException e) {
       interrupted = true;
-    }
-    if (process.isAlive()) {
       process.destroyForcibly();
     }
+    remove(pidFile);
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
   }
 
-  private static Process launch(WorkerEnvironment environment, int threads, Path log, Path ready)
+  private static Process launch(
+      WorkerEnvironment environment, int threads, Path log, Path ready, Path token)
       throws IOException {
     return environment
         .process(
@@ -147,13 +210,16 @@ final class LocalWorkerProcess implements AutoCloseable {
             Integer.toString(threads),
             "--ready-file",
             ready.toString(),
+            "--token-file",
+            token.toString(),
             "--exit-with-stdin")
         .redirectErrorStream(true)
         .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
         .start();
   }
 
-  private static int await(Process process, Path ready, Path log, Duration patience)
+  /** Waits until the worker has written its ready file, and gives the port in it. */
+  static int await(Process process, Path ready, Path log, Duration patience)
       throws IOException, InterruptedException {
     long end = System.nanoTime() + patience.toNanos();
     while (!Files.exists(ready)) {
@@ -195,6 +261,17 @@ final class LocalWorkerProcess implements AutoCloseable {
               .collect(Collectors.joining("\n")));
     } catch (IOException e) {
       return Optional.empty();
+    }
+  }
+
+  private static void remove(Optional<Path> pidFile) {
+    try {
+      if (pidFile.isPresent()) {
+        Files.deleteIfExists(pidFile.get());
+      }
+    } catch (IOException e) {
+      // It names a process that has ended: the next orchestrator to start removes it.
+      LOG.warn("The pid file {} could not be removed: {}", pidFile.get(), e.getMessage());
     }
   }
 

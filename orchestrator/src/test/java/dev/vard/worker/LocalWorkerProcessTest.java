@@ -6,11 +6,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.vard.proto.v1.DescribeRequest;
-import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -22,7 +22,7 @@ class LocalWorkerProcessTest {
   void shouldSayWhyAWorkerDidNotStart() throws IOException {
     WorkerEnvironment broken = fakeWorker("raise SystemExit('the libraries are missing')");
 
-    assertThatThrownBy(() -> LocalWorkerProcess.start(broken, 1, log(), PATIENCE))
+    assertThatThrownBy(() -> LocalWorkerProcess.start(broken, 1, log(), PATIENCE, Optional.empty()))
         .isInstanceOfSatisfying(
             WorkerException.class,
             e -> assertThat(e.kind()).isEqualTo(WorkerException.Kind.UNAVAILABLE))
@@ -35,11 +35,15 @@ class LocalWorkerProcessTest {
   void shouldGiveUpOnAWorkerThatNeverServes() throws IOException {
     WorkerEnvironment silent = fakeWorker("import sys; sys.stdin.read()");
 
-    assertThatThrownBy(() -> LocalWorkerProcess.start(silent, 1, log(), Duration.ofMillis(50)))
+    assertThatThrownBy(
+            () ->
+                LocalWorkerProcess.start(
+                    silent, 1, log(), Duration.ofMillis(50), Optional.of(folder)))
         .isInstanceOfSatisfying(
             WorkerException.class,
             e -> assertThat(e.kind()).isEqualTo(WorkerException.Kind.UNAVAILABLE))
         .hasMessageContaining("did not serve within");
+    assertThat(folder).isDirectoryNotContaining("glob:**.json");
   }
 
   @Test
@@ -54,7 +58,7 @@ class LocalWorkerProcessTest {
             threading.Event().wait()
             """);
     LocalWorkerProcess worker =
-        LocalWorkerProcess.start(deaf, 1, log(), PATIENCE, Duration.ofMillis(50));
+        LocalWorkerProcess.start(deaf, 1, log(), PATIENCE, Optional.empty(), Duration.ofMillis(50));
     ProcessHandle process = ProcessHandle.of(worker.pid()).orElseThrow();
 
     worker.close();
@@ -65,7 +69,7 @@ class LocalWorkerProcessTest {
   @Test
   void shouldReportAWorkerThatDiesInTheMiddleOfARequest() {
     LocalWorkerProcess worker =
-        LocalWorkerProcess.start(WorkerEnvironment.find(), 1, log(), PATIENCE);
+        LocalWorkerProcess.start(WorkerEnvironment.find(), 1, log(), PATIENCE, Optional.empty());
     ProcessHandle process = ProcessHandle.of(worker.pid()).orElseThrow();
     try (var client = new GrpcWorkerClient(worker)) {
       TestSession session = TestSession.open(client);
@@ -94,35 +98,34 @@ class LocalWorkerProcessTest {
   /** The orchestrator is killed with -9, so nothing of it can clean up. */
   @Test
   void shouldNotOutliveItsOrchestrator() throws Exception {
-    Process orchestrator =
-        new ProcessBuilder(
-                ProcessHandle.current().info().command().orElseThrow(),
-                "-cp",
-                System.getProperty("java.class.path"),
-                Orchestrator.class.getName(),
-                log().toString())
-            .redirectError(ProcessBuilder.Redirect.INHERIT)
-            .start();
-    try (BufferedReader output = orchestrator.inputReader()) {
-      ProcessHandle worker = ProcessHandle.of(Long.parseLong(output.readLine())).orElseThrow();
-      assertThat(worker.isAlive()).isTrue();
+    try (var orchestrator = OtherOrchestrator.start(folder)) {
+      assertThat(orchestrator.worker().isAlive()).isTrue();
 
-      orchestrator.destroyForcibly();
+      orchestrator.kill();
 
-      worker.onExit().get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
-    } finally {
-      orchestrator.destroyForcibly();
+      orchestrator.worker().onExit().get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
     }
   }
 
-  /** Starts a worker, tells its pid, and stays. */
-  static final class Orchestrator {
-    public static void main(String[] arguments) throws InterruptedException {
-      var worker =
-          LocalWorkerProcess.start(WorkerEnvironment.find(), 1, Path.of(arguments[0]), PATIENCE);
-      System.out.println(worker.pid());
-      Thread.currentThread().join();
+  @Test
+  void shouldServeItsOwnOrchestratorAlone() {
+    LocalWorkerProcess worker =
+        LocalWorkerProcess.start(
+            WorkerEnvironment.find(), 1, log(), PATIENCE, Optional.of(folder.resolve("pids")));
+    try (var client = new GrpcWorkerClient(worker);
+        var stranger =
+            new GrpcWorkerClient(
+                new WorkerLocation.Remote("127.0.0.1", worker.port()), WorkerSecurity.NONE)) {
+      assertThat(folder.resolve("pids/worker-" + worker.pid() + ".json")).exists();
+      assertThat(client.describe(DescribeRequest.getDefaultInstance(), PATIENCE).getThreads())
+          .isEqualTo(1);
+      assertThatThrownBy(() -> stranger.describe(DescribeRequest.getDefaultInstance(), PATIENCE))
+          .isInstanceOfSatisfying(
+              WorkerException.class,
+              e -> assertThat(e.kind()).isEqualTo(WorkerException.Kind.UNAVAILABLE))
+          .hasMessageContaining("VARD_WORKER_TOKEN_FILE");
     }
+    assertThat(folder.resolve("pids")).isEmptyDirectory();
   }
 
   private Path log() {
