@@ -40,7 +40,7 @@ final class Deadlines {
   static final int FACTOR = 10;
 
   /** The least of what is learnt. */
-  static final Duration LEAST = Duration.ofMinutes(10);
+  static final Duration LEAST = Duration.ofMinutes(2);
 
   private final Pace sample = new Pace(SAMPLE);
   private final Pace assess = new Pace(ASSESS);

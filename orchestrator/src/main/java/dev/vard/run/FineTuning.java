@@ -75,7 +75,16 @@ public final class FineTuning {
         };
     try (RewardScorer scorer =
         new RewardScorer(reward, Runtime.getRuntime().availableProcessors())) {
-      return new RunEngine(spec, worker, scorer, folder, journal, 1, listener, Clock.systemUTC())
+      return new RunEngine(
+              spec,
+              worker,
+              scorer,
+              folder,
+              journal,
+              1,
+              new Deadlines(),
+              listener,
+              Clock.systemUTC())
           .run(Optional.empty());
     } catch (RunException e) {
       RunStatus to = e.cancelled() ? RunStatus.CANCELLED : RunStatus.FAILED;

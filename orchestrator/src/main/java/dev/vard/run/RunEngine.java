@@ -60,6 +60,7 @@ final class RunEngine {
   private final RunJournal journal;
   private final RunListener listener;
   private final Clock clock;
+  private final Deadlines deadlines;
   private final Requests requests;
   private final Sampling sampling;
   private final Checkpoints checkpoints;
@@ -72,6 +73,7 @@ final class RunEngine {
 
   /**
    * @param attempt how often the run was begun since it was claimed, this time included
+   * @param deadlines of the run, learnt in earlier attempts too
    */
   RunEngine(
       RunSpec spec,
@@ -80,6 +82,7 @@ final class RunEngine {
       RunFolder folder,
       RunJournal journal,
       int attempt,
+      Deadlines deadlines,
       RunListener listener,
       Clock clock) {
     this.spec = spec;
@@ -88,8 +91,9 @@ final class RunEngine {
     this.journal = journal;
     this.listener = listener;
     this.clock = clock;
+    this.deadlines = deadlines;
     this.requests = new Requests(folder.runId(), journal.generation(), attempt, spec);
-    this.sampling = new Sampling(worker, scorer, folder, journal, listener, clock);
+    this.sampling = new Sampling(worker, scorer, folder, journal, deadlines, listener, clock);
     this.checkpoints = new Checkpoints(worker, requests, folder, journal, spec.checkpoint().keep());
   }
 
@@ -225,18 +229,20 @@ final class RunEngine {
                   new Round(Round.Kind.EVALUATE, evaluate.iteration()),
                   evaluate.trajectories().size()));
       case Action.Collect collect -> {
-        worker.sample(requests.sample(collect), images -> {}, Deadlines.SAMPLE);
+        worker.sample(
+            requests.sample(collect),
+            images -> {},
+            deadlines.sample(collect.trajectories().size()));
         yield new Outcome.Collected(
             answered(
                 new Round(Round.Kind.COLLECT, collect.iteration()), collect.trajectories().size()));
       }
       case Action.AssessValue assess -> new Outcome.Assessed();
       case Action.FitValue fit -> {
-        worker.fitValue(requests.fit(fit), Deadlines.FIT);
+        fitValue(fit);
         yield new Outcome.Fitted();
       }
-      case Action.ImprovePolicy improve ->
-          improved(worker.improvePolicy(requests.improve(improve), Deadlines.IMPROVE));
+      case Action.ImprovePolicy improve -> improved(improvePolicy(improve));
       case Action.Release release -> {
         worker.release(requests.release(release), Deadlines.RELEASE);
         yield new Outcome.Released();
@@ -432,7 +438,10 @@ final class RunEngine {
   private Performed assess(Action.AssessValue action, IterationMetrics iteration) {
     phase(action.iteration(), Phase.VALUE);
     long start = System.nanoTime();
-    EvaluateResponse response = worker.evaluate(requests.assess(action), Deadlines.ASSESS);
+    int trajectories = action.targets().size();
+    EvaluateResponse response =
+        worker.evaluate(requests.assess(action), deadlines.assess(trajectories));
+    deadlines.assessed(trajectories, Duration.ofNanos(System.nanoTime() - start));
     List<TimestepQuality> quality =
         response.getByStateList().stream()
             .map(
@@ -449,7 +458,7 @@ final class RunEngine {
 
   private Performed fit(Action.FitValue action, IterationMetrics iteration) {
     long start = System.nanoTime();
-    FitValueResponse response = worker.fitValue(requests.fit(action), Deadlines.FIT);
+    FitValueResponse response = fitValue(action);
     ValueMetrics value =
         new ValueMetrics(
             iteration.quality(), mean(secondHalf(response.getLossesList()), Double::doubleValue));
@@ -463,8 +472,7 @@ final class RunEngine {
   private Performed improve(Action.ImprovePolicy action, IterationMetrics iteration) {
     phase(action.iteration(), Phase.POLICY);
     long start = System.nanoTime();
-    ImprovePolicyResponse response =
-        worker.improvePolicy(requests.improve(action), Deadlines.IMPROVE);
+    ImprovePolicyResponse response = improvePolicy(action);
     List<PolicyStep> steps = secondHalf(response.getStepsList());
     PolicyMetrics policy =
         new PolicyMetrics(
@@ -479,6 +487,23 @@ final class RunEngine {
         Optional.empty(),
         iteration.with(policy),
         PhaseSeconds.ofPolicy(secondsSince(start)));
+  }
+
+  private FitValueResponse fitValue(Action.FitValue action) {
+    long start = System.nanoTime();
+    FitValueResponse response =
+        worker.fitValue(requests.fit(action), deadlines.fit(action.steps(), action.batch()));
+    deadlines.fitted(action.steps(), action.batch(), Duration.ofNanos(System.nanoTime() - start));
+    return response;
+  }
+
+  private ImprovePolicyResponse improvePolicy(Action.ImprovePolicy action) {
+    long start = System.nanoTime();
+    ImprovePolicyResponse response =
+        worker.improvePolicy(
+            requests.improve(action), deadlines.improve(action.steps(), action.batch()));
+    deadlines.improved(action.steps(), action.batch(), Duration.ofNanos(System.nanoTime() - start));
+    return response;
   }
 
   private static Outcome.Improved improved(ImprovePolicyResponse response) {

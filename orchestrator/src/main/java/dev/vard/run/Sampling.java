@@ -11,6 +11,7 @@ import dev.vard.run.RunEvent.Phase;
 import dev.vard.run.RunEvent.SampleSeconds;
 import dev.vard.worker.WorkerClient;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
@@ -34,6 +35,7 @@ final class Sampling {
   private final RewardScorer scorer;
   private final RunFolder folder;
   private final RunJournal journal;
+  private final Deadlines deadlines;
   private final RunListener listener;
   private final Clock clock;
 
@@ -42,12 +44,14 @@ final class Sampling {
       RewardScorer scorer,
       RunFolder folder,
       RunJournal journal,
+      Deadlines deadlines,
       RunListener listener,
       Clock clock) {
     this.worker = worker;
     this.scorer = scorer;
     this.folder = folder;
     this.journal = journal;
+    this.deadlines = deadlines;
     this.listener = listener;
     this.clock = clock;
   }
@@ -87,8 +91,9 @@ final class Sampling {
                 new RunEvent.Progress(
                     iteration, phase, chunk.getFirst() + chunk.getShape(0), trajectories.size()));
           },
-          Deadlines.SAMPLE);
+          deadlines.sample(trajectories.size()));
       double sampled = seconds(start);
+      deadlines.sampled(trajectories.size(), Duration.ofNanos(System.nanoTime() - start));
       if (phase == Phase.SAMPLE) {
         listener.onEvent(new RunEvent.PhaseStarted(iteration, Phase.SCORE));
       }

@@ -32,6 +32,7 @@ public final class SupervisedRun {
   private final Backoff backoff;
   private final Clock clock;
   private final List<RunListener> listeners;
+  private final Deadlines deadlines = new Deadlines();
 
   private final Object lock = new Object();
   private Optional<Thread> running = Optional.empty();
@@ -167,7 +168,8 @@ public final class SupervisedRun {
     }
     try (RewardScorer scorer =
         new RewardScorer(reward, Runtime.getRuntime().availableProcessors())) {
-      return new RunEngine(spec, worker, scorer, folder, journal, attempt, listener, clock)
+      return new RunEngine(
+              spec, worker, scorer, folder, journal, attempt, deadlines, listener, clock)
           .run(cause);
     }
   }
