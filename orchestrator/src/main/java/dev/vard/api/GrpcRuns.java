@@ -72,7 +72,7 @@ final class GrpcRuns extends RunServiceGrpc.RunServiceImplBase {
         runs.list(
             GrpcAuthentication.caller(),
             ResourceNames.page(request.getPageSize(), request.getPageToken()),
-            request.getFilter());
+            ResourceNames.checkedText("filter", request.getFilter()));
     ListRunsResponse.Builder response =
         ListRunsResponse.newBuilder().setNextPageToken(page.nextToken());
     page.items().stream().map(Protos::run).forEach(response::addRuns);

@@ -2,7 +2,6 @@ package dev.vard.api;
 
 import dev.vard.serve.RequestException;
 import io.micronaut.context.annotation.Requires;
-import io.micronaut.core.annotation.Nullable;
 import io.micronaut.http.HttpHeaders;
 import io.micronaut.http.HttpRequest;
 import io.micronaut.http.HttpResponse;
@@ -14,6 +13,7 @@ import io.micronaut.http.server.exceptions.response.Error;
 import io.micronaut.http.server.exceptions.response.ErrorContext;
 import io.micronaut.http.server.exceptions.response.ErrorResponseProcessor;
 import jakarta.inject.Singleton;
+import java.util.Optional;
 
 /**
  * Every refusal as {@code application/problem+json}: ours, and those of the HTTP server itself. The
@@ -30,8 +30,8 @@ final class Problems
   public MutableHttpResponse<Rest.Problem> processResponse(
       ErrorContext error, MutableHttpResponse<?> response) {
     HttpStatus status = response.status();
-    String field =
-        error.getErrors().stream().flatMap(e -> e.getPath().stream()).findFirst().orElse(null);
+    Optional<String> field =
+        error.getErrors().stream().flatMap(e -> e.getPath().stream()).findFirst();
     return write(
         error.getRequest(), response, problem(status, detail(status, error), code(status), field));
   }
@@ -58,10 +58,7 @@ final class Problems
     if (status == HttpStatus.UNAUTHORIZED) {
       response.header(HttpHeaders.WWW_AUTHENTICATE, "Bearer");
     }
-    return write(
-        request,
-        response,
-        problem(status, e.getMessage(), e.code().name(), e.field().orElse(null)));
+    return write(request, response, problem(status, e.getMessage(), e.code().name(), e.field()));
   }
 
   private static MutableHttpResponse<Rest.Problem> write(
@@ -71,7 +68,7 @@ final class Problems
   }
 
   private static Rest.Problem problem(
-      HttpStatus status, String detail, String code, @Nullable String field) {
+      HttpStatus status, String detail, String code, Optional<String> field) {
     return new Rest.Problem(
         "about:blank", status.getReason(), status.getCode(), detail, code, field);
   }

@@ -10,7 +10,9 @@ import java.util.regex.Pattern;
 final class ResourceNames {
   static final String RUN_ID = "[A-Za-z0-9._-]{1,60}";
   static final int MAX_PAGE = 1000;
-  static final int MAX_PATH = 1024;
+
+  /** Of a path, a filter, a page token. */
+  static final int MAX_TEXT = 2048;
 
   private static final Pattern ID = Pattern.compile(RUN_ID);
   private static final Pattern RUN = Pattern.compile("runs/(" + RUN_ID + ")");
@@ -56,16 +58,15 @@ final class ResourceNames {
     if (!artifact.matches()) {
       throw invalid(field, "this is no artifact's name: give it as `runs/RUN/artifacts/PATH`");
     }
-    return new ArtifactName(artifact.group(1), checkedPath(field, artifact.group(2)));
+    return new ArtifactName(artifact.group(1), checkedText(field, artifact.group(2)));
   }
 
-  /** That it stays within the run's folder is for {@link dev.vard.serve.Runs} to see. */
-  static String checkedPath(String field, String path) {
-    if (path.length() > MAX_PATH || path.chars().anyMatch(Character::isISOControl)) {
-      throw invalid(
-          field, "a path has at most %d characters, and no control characters".formatted(MAX_PATH));
+  /** Nothing that anybody would write in earnest, and no database or file system takes it all. */
+  static String checkedText(String field, String text) {
+    if (text.length() > MAX_TEXT || text.chars().anyMatch(Character::isISOControl)) {
+      throw invalid(field, "at most %d characters, and no control characters".formatted(MAX_TEXT));
     }
-    return path;
+    return text;
   }
 
   static PageRequest page(int size, String token) {
@@ -73,7 +74,7 @@ final class ResourceNames {
       throw invalid(
           "page_size", "%d is not within 0 (for the default) and %d".formatted(size, MAX_PAGE));
     }
-    return new PageRequest(size, token);
+    return new PageRequest(size, checkedText("page_token", token));
   }
 
   /** A number that counts something. */

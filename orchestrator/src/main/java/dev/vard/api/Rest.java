@@ -9,85 +9,77 @@ import dev.vard.serve.Runs.Page;
 import dev.vard.serve.Runs.RunView;
 import dev.vard.serve.Runs.SampleView;
 import dev.vard.store.StoredRun;
-import io.micronaut.core.annotation.Nullable;
 import io.micronaut.serde.annotation.Serdeable;
 import io.swagger.v3.oas.annotations.media.Schema;
 import io.swagger.v3.oas.annotations.media.Schema.AdditionalPropertiesValue;
 import io.swagger.v3.oas.annotations.media.Schema.RequiredMode;
 import java.time.Instant;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalDouble;
 
-/** What REST answers, with the names of {@code run.proto}. What is null is left out. */
+/**
+ * What REST answers, with the names of {@code run.proto}. The Javadoc of what is in here is the
+ * text of the OpenAPI document; {@code nullable = false} there, for what is absent is left out, not
+ * null.
+ */
 final class Rest {
   private Rest() {}
 
-  @Schema(name = "Run", description = "A run, as it stands.")
+  /**
+   * A run, as it stands.
+   *
+   * @param name {@code runs/{run}}: below {@code /v1/} it is the run's address.
+   * @param displayName The specification's {@code name}.
+   * @param owner Who asked for it.
+   * @param state Where it stands.
+   * @param reason Why it is paused, failed or cancelled, for people.
+   * @param reasonCode The same for programs, as {@code WORKER_UNAVAILABLE}.
+   * @param retryTime When a paused run tries again by itself; absent where somebody has to resume
+   *     it.
+   * @param priority Larger is sooner; -100 to 100.
+   * @param queuePosition Runs that will be started before this one, as it looks now; 0 unless it
+   *     waits.
+   * @param specification The specification with every default, in YAML.
+   * @param iteration Iterations done.
+   * @param iterations Iterations asked for.
+   * @param rewardQueries Images scored for training so far.
+   * @param rewardBefore Mean reward of the first evaluation.
+   * @param rewardNow Mean reward of the last evaluation.
+   * @param klPerTrajectory KL to the pretrained model in nats, mean over the last evaluation's
+   *     trajectories.
+   * @param generation How often it was taken up: by another orchestrator, after a restart, after a
+   *     pause.
+   * @param lastSequence The sequence number of the last event.
+   * @param exportSha256 SHA-256 of the exported LoRA, in hex; empty until it is done.
+   */
+  @Schema(name = "Run")
   @Serdeable
   @JsonNaming(SnakeCaseStrategy.class)
-  @JsonInclude(JsonInclude.Include.NON_NULL)
+  @JsonInclude(JsonInclude.Include.NON_ABSENT)
   record Run(
-      @Schema(
-              description = "`runs/{run}`: below `/v1/` it is the run's address.",
-              requiredMode = RequiredMode.REQUIRED)
-          String name,
-      @Schema(description = "The specification's `name`.", requiredMode = RequiredMode.REQUIRED)
-          String displayName,
-      @Schema(requiredMode = RequiredMode.REQUIRED) String owner,
-      @Schema(requiredMode = RequiredMode.REQUIRED) RunStatus state,
-      @Schema(
-              description = "Why it is paused, failed or cancelled, for people.",
-              requiredMode = RequiredMode.REQUIRED)
-          String reason,
-      @Schema(
-              description = "The same for programs, as `WORKER_UNAVAILABLE`.",
-              requiredMode = RequiredMode.REQUIRED)
-          String reasonCode,
-      @Schema(
-              description =
-                  "When a paused run tries again by itself; absent where somebody has to resume"
-                      + " it.")
-          @Nullable
-          Instant retryTime,
-      @Schema(description = "Larger is sooner; -100 to 100.", requiredMode = RequiredMode.REQUIRED)
-          int priority,
-      @Schema(
-              description =
-                  "Runs that will be started before this one, as it looks now; 0 unless it waits.",
-              requiredMode = RequiredMode.REQUIRED)
-          int queuePosition,
-      @Schema(
-              description = "The specification with every default, in YAML.",
-              requiredMode = RequiredMode.REQUIRED)
-          String specification,
-      @Schema(description = "Iterations done.", requiredMode = RequiredMode.REQUIRED) int iteration,
-      @Schema(description = "Iterations asked for.", requiredMode = RequiredMode.REQUIRED)
-          int iterations,
-      @Schema(
-              description = "Images scored for training so far.",
-              requiredMode = RequiredMode.REQUIRED)
-          int rewardQueries,
-      @Schema(description = "Mean reward of the first evaluation.") @Nullable Double rewardBefore,
-      @Schema(description = "Mean reward of the last evaluation.") @Nullable Double rewardNow,
-      @Schema(
-              description =
-                  "KL to the pretrained model in nats, mean over the last evaluation's"
-                      + " trajectories.")
-          @Nullable
-          Double klPerTrajectory,
-      @Schema(description = "How often it was taken up.", requiredMode = RequiredMode.REQUIRED)
-          long generation,
-      @Schema(
-              description = "The sequence number of the last event.",
-              requiredMode = RequiredMode.REQUIRED)
-          long lastSequence,
-      @Schema(
-              description = "SHA-256 of the exported LoRA, in hex; empty until it is done.",
-              requiredMode = RequiredMode.REQUIRED)
-          String exportSha256,
-      @Schema(requiredMode = RequiredMode.REQUIRED) Instant createTime,
-      @Nullable Instant startTime,
-      @Nullable Instant endTime) {
+      String name,
+      String displayName,
+      String owner,
+      RunStatus state,
+      String reason,
+      String reasonCode,
+      @Schema(nullable = false) Optional<Instant> retryTime,
+      int priority,
+      int queuePosition,
+      String specification,
+      int iteration,
+      int iterations,
+      int rewardQueries,
+      @Schema(nullable = false) OptionalDouble rewardBefore,
+      @Schema(nullable = false) OptionalDouble rewardNow,
+      @Schema(nullable = false) OptionalDouble klPerTrajectory,
+      long generation,
+      long lastSequence,
+      String exportSha256,
+      Instant createTime,
+      @Schema(nullable = false) Optional<Instant> startTime,
+      @Schema(nullable = false) Optional<Instant> endTime) {
 
     static Run of(RunView view) {
       StoredRun run = view.run();
@@ -98,7 +90,7 @@ final class Rest {
           run.status(),
           run.reason(),
           run.reasonCode(),
-          run.retryAt().orElse(null),
+          run.retryAt(),
           run.priority(),
           view.queuePosition(),
           run.specification(),
@@ -112,87 +104,93 @@ final class Rest {
           run.lastSequence(),
           run.exportSha256(),
           run.createdAt(),
-          run.startedAt().orElse(null),
-          run.endedAt().orElse(null));
+          run.startedAt(),
+          run.endedAt());
     }
   }
 
+  /**
+   * Runs, the newest first.
+   *
+   * @param nextPageToken Empty on the last page.
+   */
   @Schema(name = "ListRunsResponse")
   @Serdeable
   @JsonNaming(SnakeCaseStrategy.class)
-  @JsonInclude(JsonInclude.Include.ALWAYS)
-  record RunPage(
-      @Schema(requiredMode = RequiredMode.REQUIRED) List<Run> runs,
-      @Schema(description = "Empty on the last page.", requiredMode = RequiredMode.REQUIRED)
-          String nextPageToken) {
+  @JsonInclude(JsonInclude.Include.NON_ABSENT)
+  record RunPage(List<Run> runs, String nextPageToken) {
 
     static RunPage of(Page<RunView> page) {
       return new RunPage(page.items().stream().map(Run::of).toList(), page.nextToken());
     }
   }
 
-  /** For the description alone: {@link Creations} reads it. */
+  /**
+   * What to do.
+   *
+   * @param specification A specification in YAML, as in docs/specification.md. Prompts stand in it
+   *     ({@code prompts.list}): the server reads no file for a client. {@code worker} is the
+   *     server's to decide.
+   * @param overrides Each as {@code algorithm.iterations=4}.
+   * @param priority Larger is sooner.
+   * @param requestId A UUID of the caller's. The same request again, with the same id, gives the
+   *     run that the first one made.
+   */
   @Schema(name = "CreateRunRequest", additionalProperties = AdditionalPropertiesValue.FALSE)
-  @JsonNaming(SnakeCaseStrategy.class)
+  @JsonNaming(SnakeCaseStrategy.class) // for the document alone: Creations reads it
   record CreateRun(
-      @Schema(
-              description =
-                  "A specification in YAML, as in docs/specification.md. Prompts stand in it"
-                      + " (`prompts.list`): the server reads no file for a client. `worker` is the"
-                      + " server's to decide.",
-              requiredMode = RequiredMode.REQUIRED)
-          String specification,
-      @Schema(description = "Each as `algorithm.iterations=4`.") List<String> overrides,
-      @Schema(description = "Larger is sooner.", minimum = "-100", maximum = "100")
-          Integer priority,
-      @Schema(
-              description =
-                  "A UUID of the caller's. The same request again, with the same id, gives the run"
-                      + " that the first one made.",
-              format = "uuid")
-          String requestId) {}
+      @Schema(requiredMode = RequiredMode.REQUIRED) String specification,
+      @Schema(requiredMode = RequiredMode.NOT_REQUIRED) List<String> overrides,
+      @Schema(requiredMode = RequiredMode.NOT_REQUIRED, minimum = "-100", maximum = "100")
+          int priority,
+      @Schema(requiredMode = RequiredMode.NOT_REQUIRED, format = "uuid") String requestId) {}
 
-  @Schema(name = "RunEvent", description = "Something that happened in a run.")
+  /**
+   * Something that happened in a run.
+   *
+   * @param sequence From 1, without gaps.
+   * @param event The line of metrics.jsonl: its member {@code event} names its type, NaN is null.
+   */
+  @Schema(name = "RunEvent")
   @JsonNaming(SnakeCaseStrategy.class)
   record Event(
+      @Schema(minimum = "1", requiredMode = RequiredMode.REQUIRED) long sequence,
+      Instant time,
       @Schema(
-              description = "From 1, without gaps.",
-              minimum = "1",
-              requiredMode = RequiredMode.REQUIRED)
-          long sequence,
-      @Schema(requiredMode = RequiredMode.REQUIRED) Instant time,
-      @Schema(
-              description =
-                  "The line of metrics.jsonl: its member `event` names its type, NaN is null.",
               type = "object",
               additionalProperties = AdditionalPropertiesValue.TRUE,
               requiredMode = RequiredMode.REQUIRED)
           Object event) {}
 
-  /** For the description alone: {@link EventJson} writes it. */
+  /**
+   * A run's events, in order.
+   *
+   * @param events Ask for more after the last one's sequence number.
+   */
   @Schema(name = "ListEventsResponse")
-  @JsonNaming(SnakeCaseStrategy.class)
-  record EventPage(
-      @Schema(
-              description = "Ask for more after the last one's sequence number.",
-              requiredMode = RequiredMode.REQUIRED)
-          List<Event> events) {}
+  @JsonNaming(SnakeCaseStrategy.class) // for the document alone: EventJson writes it
+  record EventPage(List<Event> events) {}
 
-  @Schema(name = "Sample", description = "An image of an evaluation.")
+  /**
+   * An image of an evaluation.
+   *
+   * @param artifact {@code runs/{run}/artifacts/{path}}: below {@code /v1/} it is the image's
+   *     address.
+   * @param iteration After how many iterations of training.
+   * @param index In the evaluation.
+   * @param reward Absent where it is no number.
+   */
+  @Schema(name = "Sample")
   @Serdeable
   @JsonNaming(SnakeCaseStrategy.class)
-  @JsonInclude(JsonInclude.Include.NON_NULL)
+  @JsonInclude(JsonInclude.Include.NON_ABSENT)
   record Sample(
-      @Schema(
-              description =
-                  "`runs/{run}/artifacts/{path}`: below `/v1/` it is the image's address.",
-              requiredMode = RequiredMode.REQUIRED)
-          String artifact,
-      @Schema(requiredMode = RequiredMode.REQUIRED) int iteration,
-      @Schema(requiredMode = RequiredMode.REQUIRED) int index,
-      @Schema(requiredMode = RequiredMode.REQUIRED) String prompt,
-      @Schema(requiredMode = RequiredMode.REQUIRED) long seed,
-      @Schema(description = "Absent where it is no number.") @Nullable Double reward) {
+      String artifact,
+      int iteration,
+      int index,
+      String prompt,
+      long seed,
+      @Schema(nullable = false) OptionalDouble reward) {
 
     static Sample of(String run, SampleView sample) {
       return new Sample(
@@ -205,14 +203,16 @@ final class Rest {
     }
   }
 
+  /**
+   * Images of evaluations.
+   *
+   * @param nextPageToken Empty on the last page.
+   */
   @Schema(name = "ListSamplesResponse")
   @Serdeable
   @JsonNaming(SnakeCaseStrategy.class)
-  @JsonInclude(JsonInclude.Include.ALWAYS)
-  record SamplePage(
-      @Schema(requiredMode = RequiredMode.REQUIRED) List<Sample> samples,
-      @Schema(description = "Empty on the last page.", requiredMode = RequiredMode.REQUIRED)
-          String nextPageToken) {
+  @JsonInclude(JsonInclude.Include.NON_ABSENT)
+  record SamplePage(List<Sample> samples, String nextPageToken) {
 
     static SamplePage of(String run, Page<SampleView> page) {
       return new SamplePage(
@@ -220,18 +220,16 @@ final class Rest {
     }
   }
 
-  @Schema(name = "Artifact", description = "A file of a run.")
+  /**
+   * A file of a run.
+   *
+   * @param name {@code runs/{run}/artifacts/{path}}: below {@code /v1/} it is the file's address.
+   */
+  @Schema(name = "Artifact")
   @Serdeable
   @JsonNaming(SnakeCaseStrategy.class)
-  @JsonInclude(JsonInclude.Include.ALWAYS)
-  record Artifact(
-      @Schema(
-              description = "`runs/{run}/artifacts/{path}`: below `/v1/` it is the file's address.",
-              requiredMode = RequiredMode.REQUIRED)
-          String name,
-      @Schema(requiredMode = RequiredMode.REQUIRED) long sizeBytes,
-      @Schema(requiredMode = RequiredMode.REQUIRED) String contentType,
-      @Schema(requiredMode = RequiredMode.REQUIRED) Instant updateTime) {
+  @JsonInclude(JsonInclude.Include.NON_ABSENT)
+  record Artifact(String name, long sizeBytes, String contentType, Instant updateTime) {
 
     static Artifact of(String run, ArtifactView artifact) {
       return new Artifact(
@@ -242,14 +240,16 @@ final class Rest {
     }
   }
 
+  /**
+   * Files of a run.
+   *
+   * @param nextPageToken Empty on the last page.
+   */
   @Schema(name = "ListArtifactsResponse")
   @Serdeable
   @JsonNaming(SnakeCaseStrategy.class)
-  @JsonInclude(JsonInclude.Include.ALWAYS)
-  record ArtifactPage(
-      @Schema(requiredMode = RequiredMode.REQUIRED) List<Artifact> artifacts,
-      @Schema(description = "Empty on the last page.", requiredMode = RequiredMode.REQUIRED)
-          String nextPageToken) {
+  @JsonInclude(JsonInclude.Include.NON_ABSENT)
+  record ArtifactPage(List<Artifact> artifacts, String nextPageToken) {
 
     static ArtifactPage of(String run, Page<ArtifactView> page) {
       return new ArtifactPage(
@@ -258,32 +258,32 @@ final class Rest {
     }
   }
 
-  @Schema(name = "Problem", description = "What is wrong, as RFC 9457 has it.")
+  /**
+   * What is wrong, as RFC 9457 has it.
+   *
+   * @param type {@code about:blank}: the title says what kind it is.
+   * @param title The status in words.
+   * @param status The status.
+   * @param detail What was wrong, where, and what to do.
+   * @param code A google.rpc.Code, as {@code NOT_FOUND}.
+   * @param field The field to blame, where there is one.
+   */
+  @Schema(name = "Problem")
   @Serdeable
   @JsonNaming(SnakeCaseStrategy.class)
-  @JsonInclude(JsonInclude.Include.NON_NULL)
+  @JsonInclude(JsonInclude.Include.NON_ABSENT)
   record Problem(
-      @Schema(
-              description = "`about:blank`: the title says it all.",
-              requiredMode = RequiredMode.REQUIRED)
-          String type,
-      @Schema(description = "The status in words.", requiredMode = RequiredMode.REQUIRED)
-          String title,
-      @Schema(requiredMode = RequiredMode.REQUIRED) int status,
-      @Schema(
-              description = "What was wrong, where, and what to do.",
-              requiredMode = RequiredMode.REQUIRED)
-          String detail,
-      @Schema(
-              description = "A google.rpc.Code, as `NOT_FOUND`.",
-              requiredMode = RequiredMode.REQUIRED)
-          String code,
-      @Schema(description = "The field to blame, where there is one.") @Nullable String field) {}
+      String type,
+      String title,
+      int status,
+      String detail,
+      String code,
+      @Schema(nullable = false) Optional<String> field) {}
 
   /** JSON has no NaN. */
-  private static @Nullable Double finite(OptionalDouble number) {
+  private static OptionalDouble finite(OptionalDouble number) {
     return number.isPresent() && Double.isFinite(number.getAsDouble())
-        ? number.getAsDouble()
-        : null;
+        ? number
+        : OptionalDouble.empty();
   }
 }
