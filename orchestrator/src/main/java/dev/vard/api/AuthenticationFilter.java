@@ -60,7 +60,7 @@ final class AuthenticationFilter implements Ordered {
       request.setAttribute(HttpAttributes.PRINCIPAL, (Principal) caller::owner);
       return null;
     } catch (RequestException e) {
-      return open ? null : Problems.refuse(request, e);
+      return open ? null : Problems.refuse(e);
     }
   }
 
@@ -77,7 +77,14 @@ final class AuthenticationFilter implements Ordered {
     if (byToken) {
       return;
     }
-    String host = request.getHeaders().findFirst(HttpHeaders.HOST).orElse("");
+    String host =
+        request
+            .getHeaders()
+            .findFirst(HttpHeaders.HOST)
+            .orElseThrow(
+                () ->
+                    new RequestException(
+                        Code.INVALID_ARGUMENT, "", "the request is none of HTTP, or has no Host"));
     if (authenticator.open() && !isLoopback(host)) {
       throw new RequestException(
           Code.PERMISSION_DENIED,

@@ -2,6 +2,8 @@ package dev.vard.api;
 
 import dev.vard.serve.RequestException;
 import io.micronaut.context.annotation.Requires;
+import io.micronaut.core.bind.annotation.Bindable;
+import io.micronaut.core.convert.exceptions.ConversionErrorException;
 import io.micronaut.http.HttpHeaders;
 import io.micronaut.http.HttpRequest;
 import io.micronaut.http.HttpResponse;
@@ -30,20 +32,28 @@ final class Problems
   public MutableHttpResponse<Rest.Problem> processResponse(
       ErrorContext error, MutableHttpResponse<?> response) {
     HttpStatus status = response.status();
-    Optional<String> field =
-        error.getErrors().stream().flatMap(e -> e.getPath().stream()).findFirst();
-    return write(
-        error.getRequest(), response, problem(status, detail(status, error), code(status), field));
+    if (error.getRootCause().orElse(null) instanceof ConversionErrorException e
+        && Number.class.isAssignableFrom(e.getArgument().getWrapperType())) {
+      String field =
+          e.getArgument()
+              .getAnnotationMetadata()
+              .stringValue(Bindable.class)
+              .orElse(e.getArgument().getName());
+      return write(
+          response,
+          problem(status, field + ": give a whole number", code(status), Optional.of(field)));
+    }
+    return write(response, problem(status, detail(status, error), code(status), Optional.empty()));
   }
 
   /** What we refuse. */
   @Override
   public HttpResponse<?> handle(
       @SuppressWarnings("rawtypes") HttpRequest request, RequestException e) {
-    return refuse(request, e);
+    return refuse(e);
   }
 
-  static MutableHttpResponse<Rest.Problem> refuse(HttpRequest<?> request, RequestException e) {
+  static MutableHttpResponse<Rest.Problem> refuse(RequestException e) {
     HttpStatus status =
         switch (e.code()) {
           case INVALID_ARGUMENT, FAILED_PRECONDITION -> HttpStatus.BAD_REQUEST;
@@ -58,11 +68,11 @@ final class Problems
     if (status == HttpStatus.UNAUTHORIZED) {
       response.header(HttpHeaders.WWW_AUTHENTICATE, "Bearer");
     }
-    return write(request, response, problem(status, e.getMessage(), e.code().name(), e.field()));
+    return write(response, problem(status, e.getMessage(), e.code().name(), e.field()));
   }
 
   private static MutableHttpResponse<Rest.Problem> write(
-      HttpRequest<?> request, MutableHttpResponse<?> response, Rest.Problem problem) {
+      MutableHttpResponse<?> response, Rest.Problem problem) {
     MutableHttpResponse<Rest.Problem> answer = response.body(problem);
     return answer.contentType(MediaType.APPLICATION_JSON_PROBLEM_TYPE);
   }

@@ -14,6 +14,8 @@ final class ResourceNames {
   /** Of a path, a filter, a page token. */
   static final int MAX_TEXT = 2048;
 
+  static final String TEXT = "^[^\\x00-\\x1f\\x7f-\\x9f]*$";
+
   private static final Pattern ID = Pattern.compile(RUN_ID);
   private static final Pattern RUN = Pattern.compile("runs/(" + RUN_ID + ")");
   private static final Pattern ARTIFACT =

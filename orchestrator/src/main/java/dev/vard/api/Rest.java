@@ -53,7 +53,7 @@ final class Rest {
    * @param lastSequence The sequence number of the last event.
    * @param exportSha256 SHA-256 of the exported LoRA, in hex; empty until it is done.
    */
-  @Schema(name = "Run")
+  @Schema(name = "Run", types = "object")
   @Serdeable
   @JsonNaming(SnakeCaseStrategy.class)
   @JsonInclude(JsonInclude.Include.NON_ABSENT)
@@ -114,7 +114,7 @@ final class Rest {
    *
    * @param nextPageToken Empty on the last page.
    */
-  @Schema(name = "ListRunsResponse")
+  @Schema(name = "ListRunsResponse", types = "object")
   @Serdeable
   @JsonNaming(SnakeCaseStrategy.class)
   @JsonInclude(JsonInclude.Include.NON_ABSENT)
@@ -136,10 +136,13 @@ final class Rest {
    * @param requestId A UUID of the caller's. The same request again, with the same id, gives the
    *     run that the first one made.
    */
-  @Schema(name = "CreateRunRequest", additionalProperties = AdditionalPropertiesValue.FALSE)
+  @Schema(
+      name = "CreateRunRequest",
+      types = "object",
+      additionalProperties = AdditionalPropertiesValue.FALSE)
   @JsonNaming(SnakeCaseStrategy.class) // for the document alone: Creations reads it
   record CreateRun(
-      @Schema(requiredMode = RequiredMode.REQUIRED) String specification,
+      @Schema(requiredMode = RequiredMode.REQUIRED, minLength = 1) String specification,
       @Schema(requiredMode = RequiredMode.NOT_REQUIRED) List<String> overrides,
       @Schema(requiredMode = RequiredMode.NOT_REQUIRED, minimum = "-100", maximum = "100")
           int priority,
@@ -151,13 +154,13 @@ final class Rest {
    * @param sequence From 1, without gaps.
    * @param event The line of metrics.jsonl: its member {@code event} names its type, NaN is null.
    */
-  @Schema(name = "RunEvent")
+  @Schema(name = "RunEvent", types = "object")
   @JsonNaming(SnakeCaseStrategy.class)
   record Event(
       @Schema(minimum = "1", requiredMode = RequiredMode.REQUIRED) long sequence,
       Instant time,
       @Schema(
-              type = "object",
+              types = "object",
               additionalProperties = AdditionalPropertiesValue.TRUE,
               requiredMode = RequiredMode.REQUIRED)
           Object event) {}
@@ -167,7 +170,7 @@ final class Rest {
    *
    * @param events Ask for more after the last one's sequence number.
    */
-  @Schema(name = "ListEventsResponse")
+  @Schema(name = "ListEventsResponse", types = "object")
   @JsonNaming(SnakeCaseStrategy.class) // for the document alone: EventJson writes it
   record EventPage(List<Event> events) {}
 
@@ -180,7 +183,7 @@ final class Rest {
    * @param index In the evaluation.
    * @param reward Absent where it is no number.
    */
-  @Schema(name = "Sample")
+  @Schema(name = "Sample", types = "object")
   @Serdeable
   @JsonNaming(SnakeCaseStrategy.class)
   @JsonInclude(JsonInclude.Include.NON_ABSENT)
@@ -208,7 +211,7 @@ final class Rest {
    *
    * @param nextPageToken Empty on the last page.
    */
-  @Schema(name = "ListSamplesResponse")
+  @Schema(name = "ListSamplesResponse", types = "object")
   @Serdeable
   @JsonNaming(SnakeCaseStrategy.class)
   @JsonInclude(JsonInclude.Include.NON_ABSENT)
@@ -225,7 +228,7 @@ final class Rest {
    *
    * @param name {@code runs/{run}/artifacts/{path}}: below {@code /v1/} it is the file's address.
    */
-  @Schema(name = "Artifact")
+  @Schema(name = "Artifact", types = "object")
   @Serdeable
   @JsonNaming(SnakeCaseStrategy.class)
   @JsonInclude(JsonInclude.Include.NON_ABSENT)
@@ -245,7 +248,7 @@ final class Rest {
    *
    * @param nextPageToken Empty on the last page.
    */
-  @Schema(name = "ListArtifactsResponse")
+  @Schema(name = "ListArtifactsResponse", types = "object")
   @Serdeable
   @JsonNaming(SnakeCaseStrategy.class)
   @JsonInclude(JsonInclude.Include.NON_ABSENT)
@@ -268,7 +271,7 @@ final class Rest {
    * @param code A google.rpc.Code, as {@code NOT_FOUND}.
    * @param field The field to blame, where there is one.
    */
-  @Schema(name = "Problem")
+  @Schema(name = "Problem", types = "object")
   @Serdeable
   @JsonNaming(SnakeCaseStrategy.class)
   @JsonInclude(JsonInclude.Include.NON_ABSENT)

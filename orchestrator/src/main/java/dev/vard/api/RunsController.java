@@ -49,6 +49,10 @@ import java.util.OptionalInt;
 @Refusals.Common
 final class RunsController {
   private static final String RUN_ID = "^" + ResourceNames.RUN_ID + "$";
+
+  /** Without the colon of {@code :cancel}. */
+  private static final String RUN = "/{run:[A-Za-z0-9._-]+}";
+
   private static final String MAX_PAGE = "" + ResourceNames.MAX_PAGE;
   private static final String MAX_INT = "" + Integer.MAX_VALUE;
   private static final String MAX_LONG = "" + Long.MAX_VALUE;
@@ -105,9 +109,19 @@ final class RunsController {
           int pageSize,
       @QueryValue("page_token")
           @Nullable
-          @Schema(maxLength = ResourceNames.MAX_TEXT, nullable = false)
+          @Schema(
+              types = "string",
+              maxLength = ResourceNames.MAX_TEXT,
+              pattern = ResourceNames.TEXT,
+              nullable = false)
           String pageToken,
-      @QueryValue @Nullable @Schema(maxLength = ResourceNames.MAX_TEXT, nullable = false)
+      @QueryValue
+          @Nullable
+          @Schema(
+              types = "string",
+              maxLength = ResourceNames.MAX_TEXT,
+              pattern = ResourceNames.TEXT,
+              nullable = false)
           String filter) {
     return Rest.RunPage.of(
         runs.list(
@@ -122,7 +136,7 @@ final class RunsController {
    * @return The run.
    */
   @Operation(operationId = "GetRun")
-  @Get("/{run}")
+  @Get(RUN)
   @Refusals.NotFound
   Rest.Run get(HttpRequest<?> request, @PathVariable @Schema(pattern = RUN_ID) String run) {
     return Rest.Run.of(runs.get(caller(request), ResourceNames.checkedId(run)));
@@ -134,7 +148,7 @@ final class RunsController {
    * @return The run.
    */
   @Operation(operationId = "CancelRun")
-  @Post(value = "/{run}:cancel", consumes = MediaType.ALL)
+  @Post(value = RUN + ":cancel", consumes = MediaType.ALL)
   @Refusals.NotFound
   Rest.Run cancel(HttpRequest<?> request, @PathVariable @Schema(pattern = RUN_ID) String run) {
     return Rest.Run.of(runs.cancel(caller(request), ResourceNames.checkedId(run)));
@@ -146,7 +160,7 @@ final class RunsController {
    * @return The run.
    */
   @Operation(operationId = "ResumeRun")
-  @Post(value = "/{run}:resume", consumes = MediaType.ALL)
+  @Post(value = RUN + ":resume", consumes = MediaType.ALL)
   @Refusals.NotFound
   @Refusals.Limited
   Rest.Run resume(HttpRequest<?> request, @PathVariable @Schema(pattern = RUN_ID) String run) {
@@ -155,7 +169,7 @@ final class RunsController {
 
   /** Forgets a run that does not run, and removes its files. */
   @Operation(operationId = "DeleteRun")
-  @Delete("/{run}")
+  @Delete(RUN)
   @Status(HttpStatus.NO_CONTENT)
   @ApiResponse(responseCode = "204", description = "It is gone.")
   @Refusals.NotFound
@@ -175,7 +189,7 @@ final class RunsController {
    *     after_sequence}.
    */
   @Operation(operationId = "WatchRun")
-  @Get(value = "/{run}/events", headRoute = false)
+  @Get(value = RUN + "/events", headRoute = false)
   @Produces({MediaType.APPLICATION_JSON, MediaType.TEXT_EVENT_STREAM})
   @ApiResponse(
       responseCode = "200",
@@ -264,25 +278,31 @@ final class RunsController {
    * @return A page of them.
    */
   @Operation(operationId = "ListSamples")
-  @Get("/{run}/samples")
+  @Get(RUN + "/samples")
   @Refusals.NotFound
   Rest.SamplePage samples(
       HttpRequest<?> request,
       @PathVariable @Schema(pattern = RUN_ID) String run,
-      @QueryValue @Schema(minimum = "0", maximum = MAX_INT, nullable = false)
-          Optional<Integer> iteration,
+      @QueryValue
+          @Nullable
+          @Schema(types = "integer", minimum = "0", maximum = MAX_INT, nullable = false)
+          Integer iteration,
       @QueryValue(value = "page_size", defaultValue = "0")
           @Schema(minimum = "0", maximum = MAX_PAGE)
           int pageSize,
       @QueryValue("page_token")
           @Nullable
-          @Schema(maxLength = ResourceNames.MAX_TEXT, nullable = false)
+          @Schema(
+              types = "string",
+              maxLength = ResourceNames.MAX_TEXT,
+              pattern = ResourceNames.TEXT,
+              nullable = false)
           String pageToken) {
     String id = ResourceNames.checkedId(run);
     OptionalInt only =
-        iteration.isPresent()
-            ? OptionalInt.of((int) ResourceNames.notNegative("iteration", iteration.get()))
-            : OptionalInt.empty();
+        iteration == null
+            ? OptionalInt.empty()
+            : OptionalInt.of((int) ResourceNames.notNegative("iteration", iteration));
     return Rest.SamplePage.of(
         id, runs.samples(caller(request), id, only, page(pageSize, pageToken)));
   }
@@ -295,7 +315,7 @@ final class RunsController {
    * @return A page of them.
    */
   @Operation(operationId = "ListArtifacts")
-  @Get("/{run}/artifacts")
+  @Get(RUN + "/artifacts")
   @Refusals.NotFound
   Rest.ArtifactPage artifacts(
       HttpRequest<?> request,
@@ -305,7 +325,11 @@ final class RunsController {
           int pageSize,
       @QueryValue("page_token")
           @Nullable
-          @Schema(maxLength = ResourceNames.MAX_TEXT, nullable = false)
+          @Schema(
+              types = "string",
+              maxLength = ResourceNames.MAX_TEXT,
+              pattern = ResourceNames.TEXT,
+              nullable = false)
           String pageToken) {
     String id = ResourceNames.checkedId(run);
     return Rest.ArtifactPage.of(id, runs.artifacts(caller(request), id, page(pageSize, pageToken)));
@@ -317,7 +341,7 @@ final class RunsController {
    * @param path As {@code artifacts} lists it, slashes included.
    */
   @Operation(operationId = "DownloadArtifact")
-  @Get(value = "/{run}/artifacts/{path:.+}", headRoute = false)
+  @Get(value = RUN + "/artifacts/{path:.+}", headRoute = false)
   @Produces(MediaType.ALL)
   @ApiResponse(
       responseCode = "200",
@@ -329,7 +353,9 @@ final class RunsController {
   HttpResponse<?> download(
       HttpRequest<?> request,
       @PathVariable @Schema(pattern = RUN_ID) String run,
-      @PathVariable @Schema(minLength = 1, maxLength = ResourceNames.MAX_TEXT) String path) {
+      @PathVariable
+          @Schema(minLength = 1, maxLength = ResourceNames.MAX_TEXT, pattern = ResourceNames.TEXT)
+          String path) {
     Caller caller = caller(request);
     String id = ResourceNames.checkedId(run);
     String checked = ResourceNames.checkedText("path", path);
