@@ -53,7 +53,12 @@ final class Creations {
         case "specification" -> specification = text(name, value);
         case "overrides" -> overrides = texts(name, value);
         case "priority" -> priority = number(name, value);
-        case "request_id" -> requestId = text(name, value);
+        case "request_id" -> {
+          requestId = text(name, value);
+          if (requestId.isEmpty()) {
+            throw invalid(name, name + ": it is empty: give a UUID, or leave it out", null);
+          }
+        }
         default ->
             throw invalid(
                 name,
