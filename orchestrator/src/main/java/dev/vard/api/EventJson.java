@@ -9,6 +9,9 @@ import java.util.stream.Collectors;
 
 /** Events as {@link Rest.Event}s, each with its line of metrics.jsonl as it is. */
 final class EventJson {
+  /** After how many milliseconds a browser that lost the stream comes back. */
+  static final byte[] OPENING = "retry: 2000\n\n".getBytes(StandardCharsets.UTF_8);
+
   /** A line that readers skip. */
   static final byte[] KEEP_ALIVE = ": still here\n\n".getBytes(StandardCharsets.UTF_8);
 

@@ -12,26 +12,37 @@ final class EventSource<T> implements StreamTask.Source<T> {
 
   private final Watch watch;
   private final Function<StoredEvent, T> message;
-  private final Optional<KeepAlive<T>> keepAlive;
+  private final Optional<Fillers<T>> fillers;
+  private boolean opened;
   private long last = System.nanoTime();
 
-  EventSource(Watch watch, Function<StoredEvent, T> message, Optional<KeepAlive<T>> keepAlive) {
+  EventSource(Watch watch, Function<StoredEvent, T> message, Optional<Fillers<T>> fillers) {
     this.watch = watch;
     this.message = message;
-    this.keepAlive = keepAlive;
+    this.fillers = fillers;
   }
 
-  /** What is sent where nothing happens for some time, so that proxies do not end the stream. */
-  record KeepAlive<T>(Duration after, T message) {}
+  /**
+   * What is sent beside the events.
+   *
+   * @param opening first, so that the reader sees at once that it was let in
+   * @param keepAlive where nothing else was sent for so long, so that proxies do not end the stream
+   */
+  record Fillers<T>(T opening, Duration idle, T keepAlive) {}
 
   @Override
   public Optional<T> next() throws InterruptedException {
-    Optional<T> next = watch.next(SLICE).map(message);
+    Optional<T> next = Optional.empty();
+    if (!opened) {
+      opened = true;
+      next = fillers.map(Fillers::opening);
+    }
+    if (next.isEmpty()) {
+      next = watch.next(SLICE).map(message);
+    }
     if (next.isEmpty() && !watch.ended()) {
       next =
-          keepAlive
-              .filter(k -> System.nanoTime() - last >= k.after.toNanos())
-              .map(KeepAlive::message);
+          fillers.filter(f -> System.nanoTime() - last >= f.idle.toNanos()).map(Fillers::keepAlive);
     }
     if (next.isPresent()) {
       last = System.nanoTime();

@@ -21,6 +21,8 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 
 /** The gRPC server: {@code vard.v1.RunService}, health and reflection. */
 public final class GrpcApi implements AutoCloseable {
@@ -36,6 +38,11 @@ public final class GrpcApi implements AutoCloseable {
   private final Runs runs;
   private final Authenticator authenticator;
   private final Streams streams;
+
+  /** Kept, for the platform forgets the level of a logger that nobody holds. */
+  private final Logger transportLog =
+      Logger.getLogger("io.grpc.netty.shaded.io.grpc.netty.NettyServerHandler");
+
   private final HealthStatusManager health = new HealthStatusManager();
   private final ExecutorService calls =
       Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("grpc-", 0).factory());
@@ -52,6 +59,8 @@ public final class GrpcApi implements AutoCloseable {
     this.runs = runs;
     this.authenticator = authenticator;
     this.streams = streams;
+    // It warns, with a trace, of every reader that leaves while something is on its way.
+    transportLog.setLevel(Level.SEVERE);
     ready(false);
   }
 

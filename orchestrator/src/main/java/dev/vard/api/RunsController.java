@@ -242,7 +242,8 @@ final class RunsController {
           new EventSource<>(
               runs.watch(caller, view.run().id(), after),
               EventJson::serverSent,
-              Optional.of(new EventSource.KeepAlive<>(KEEP_ALIVE, EventJson.KEEP_ALIVE)));
+              Optional.of(
+                  new EventSource.Fillers<>(EventJson.OPENING, KEEP_ALIVE, EventJson.KEEP_ALIVE)));
       return HttpResponse.ok(new StreamedBody(streams, place, source, true))
           .contentType(MediaType.TEXT_EVENT_STREAM_TYPE)
           .header(HttpHeaders.CACHE_CONTROL, "no-store");

@@ -72,6 +72,11 @@ public final class Streams implements AutoCloseable {
     }
   }
 
+  /** How many are being sent. */
+  int sending() {
+    return running.size();
+  }
+
   /** A stream's place among those that may be open. */
   final class Place implements AutoCloseable {
     private final String owner;

@@ -5,8 +5,11 @@ import dev.vard.serve.ServeSettings;
 import io.micronaut.context.ApplicationContext;
 import io.micronaut.runtime.server.EmbeddedServer;
 import java.net.URI;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 
 /** Both servers, live on loopback, over whatever runs. */
 final class LiveApi implements AutoCloseable {
@@ -54,6 +57,17 @@ final class LiveApi implements AutoCloseable {
 
   Streams streams() {
     return context.getBean(Streams.class);
+  }
+
+  /** Waits for something that is about to happen. */
+  static void eventually(BooleanSupplier happened) {
+    long deadline = System.nanoTime() + Duration.ofSeconds(20).toNanos();
+    while (!happened.getAsBoolean()) {
+      if (System.nanoTime() > deadline) {
+        throw new AssertionError("it has not happened within 20 s");
+      }
+      LockSupport.parkNanos(Duration.ofMillis(5).toNanos());
+    }
   }
 
   @Override
