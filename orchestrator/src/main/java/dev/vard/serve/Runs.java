@@ -72,6 +72,7 @@ public interface Runs {
     /** The run has ended, and its last event was given. */
     boolean ended();
 
+    /** Any thread may close it, more than once: a {@link #next} that waits returns without. */
     @Override
     void close();
   }

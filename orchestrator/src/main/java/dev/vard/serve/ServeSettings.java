@@ -21,6 +21,8 @@ import java.util.List;
  * @param key PEM file with its private key
  * @param clientAuthority PEM file with the authorities whose client certificates are let in (mTLS);
  *     the certificate's common name is the owner; empty for none
+ * @param behindTlsProxy whether a proxy in front ends TLS: without TLS of its own, a server with
+ *     tokens listens beyond loopback only then
  * @param modelRoots folders that a specification's {@code model.checkpoint} may lie in
  * @param allowHub whether {@code model.checkpoint} may be a hub id
  * @param maxSpecificationBytes a specification's size, prompts included
@@ -41,6 +43,7 @@ public record ServeSettings(
     @Bindable(defaultValue = "") String certificate,
     @Bindable(defaultValue = "") String key,
     @Bindable(defaultValue = "") String clientAuthority,
+    @Bindable(defaultValue = "false") boolean behindTlsProxy,
     @Nullable List<String> modelRoots,
     @Bindable(defaultValue = "false") boolean allowHub,
     @Bindable(defaultValue = "1048576") int maxSpecificationBytes,
