@@ -1,0 +1,229 @@
+package dev.vard.store;
+
+import dev.vard.algorithm.Progress;
+import dev.vard.algorithm.Step;
+import dev.vard.run.Checkpoint;
+import dev.vard.run.FencedException;
+import dev.vard.run.Interval;
+import dev.vard.run.Round;
+import dev.vard.run.RunEvent;
+import dev.vard.run.RunJournal;
+import dev.vard.run.RunResult;
+import dev.vard.run.RunState;
+import dev.vard.run.RunStatus;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.function.BiConsumer;
+import java.util.function.Supplier;
+
+/**
+ * A claimed run's journal. Every write locks the run's row first: so it is in line with the others,
+ * and sees whether the run is still its own. While the database is gone, its methods wait.
+ */
+final class JdbcRunJournal implements RunJournal {
+  private final RunTables tables;
+  private final Transactions transactions;
+  private final Patience patience;
+  private final StateJson stateJson = new StateJson();
+  private final String runId;
+  private final long generation;
+
+  /** Nobody else tells of a run that is ours, so this is known without a look. */
+  private volatile long lastSequence;
+
+  JdbcRunJournal(RunTables tables, Transactions transactions, Patience patience, RunRow claimed) {
+    this.tables = tables;
+    this.transactions = transactions;
+    this.patience = patience;
+    this.runId = claimed.id();
+    this.generation = claimed.generation();
+    this.lastSequence = claimed.lastSequence();
+  }
+
+  @Override
+  public boolean durable() {
+    return true;
+  }
+
+  @Override
+  public long generation() {
+    return generation;
+  }
+
+  @Override
+  public Optional<RunState> state() {
+    return read(() -> tables.states().findById(runId)).map(row -> stateJson.read(row.json()));
+  }
+
+  @Override
+  public List<String> events() {
+    return read(() -> tables.events().lines(runId));
+  }
+
+  @Override
+  public void commit(RunState state, List<RunEvent> events) {
+    StateRepository.StateRow row =
+        new StateRepository.StateRow(
+            runId, state.step(), state.result().isPresent(), stateJson.write(state));
+    write(
+        (run, again) -> {
+          Optional<StateRepository.StateRow> stored = tables.states().findById(runId);
+          if (again && stored.equals(Optional.of(row))) {
+            return;
+          }
+          follows(stored, row);
+          if (stored.isEmpty()) {
+            tables.states().save(row);
+          } else {
+            tables.states().update(row);
+          }
+          tables.append(runId, run.lastSequence(), events);
+          progressed(state);
+        });
+    lastSequence += events.size();
+  }
+
+  private void follows(Optional<StateRepository.StateRow> stored, StateRepository.StateRow row) {
+    boolean next =
+        stored
+            .map(
+                last ->
+                    row.step() == last.step() + 1
+                        || row.step() == last.step() && row.finished() && !last.finished())
+            .orElse(row.step() <= 1);
+    if (!next) {
+      throw new IllegalStateException(
+          "run %s: step %d cannot follow step %s"
+              .formatted(runId, row.step(), stored.map(last -> "" + last.step()).orElse("none")));
+    }
+  }
+
+  private void progressed(RunState state) {
+    Progress progress = state.algorithm().progress();
+    boolean between = progress.step() == Step.EVALUATE || progress.step() == Step.FINISH;
+    tables
+        .runs()
+        .progressed(
+            runId,
+            between ? progress.iteration() : Math.max(0, progress.iteration() - 1),
+            progress.rewardQueries(),
+            state.first().map(RunEvent.Evaluated::reward).map(Interval::mean).orElse(null),
+            state.last().map(RunEvent.Evaluated::reward).map(Interval::mean).orElse(null),
+            state.last().map(RunEvent.Evaluated::klPerTrajectory).orElse(null),
+            state.result().map(RunResult::exportSha256).orElse(""));
+  }
+
+  @Override
+  public void tell(List<RunEvent> events) {
+    write(
+        (run, again) -> {
+          if (!(again && told(run, events.size()))) {
+            tables.append(runId, run.lastSequence(), events);
+          }
+        });
+    lastSequence += events.size();
+  }
+
+  @Override
+  public Map<Integer, Double> answers(Round round) {
+    Map<Integer, Double> scores = new TreeMap<>();
+    for (AnswerRepository.AnswerRow row : read(() -> tables.answers().of(runId, round.key()))) {
+      scores.put(row.key().idx(), row.score());
+    }
+    return scores;
+  }
+
+  @Override
+  public void answered(Round round, int index, double score) {
+    AnswerRepository.AnswerRow row =
+        new AnswerRepository.AnswerRow(
+            new AnswerRepository.Key(runId, round.key(), index), score, generation);
+    write(
+        (run, again) -> {
+          Optional<AnswerRepository.AnswerRow> stored = tables.answers().findById(row.key());
+          if (again && stored.equals(Optional.of(row))) {
+            return;
+          }
+          if (stored.isPresent()) {
+            throw new IllegalStateException(
+                "run %s: query %d of %s was answered before, with %s; it must not be asked again"
+                    .formatted(runId, index, round.key(), stored.get().score()));
+          }
+          tables.answers().save(row);
+        });
+  }
+
+  @Override
+  public List<Checkpoint> checkpoints() {
+    return read(() -> tables.checkpoints().of(runId)).stream()
+        .map(row -> new Checkpoint(stateJson.read(row.state()), row.key().folder(), row.bytes()))
+        .toList();
+  }
+
+  @Override
+  public void checkpointed(Checkpoint checkpoint, RunEvent.Checkpointed event) {
+    String state = stateJson.write(checkpoint.state());
+    write(
+        (run, again) -> {
+          if (again && told(run, 1)) {
+            return;
+          }
+          long sequence = tables.append(runId, run.lastSequence(), List.of(event));
+          tables
+              .checkpoints()
+              .save(
+                  new CheckpointRepository.CheckpointRow(
+                      new CheckpointRepository.Key(runId, checkpoint.folder()),
+                      sequence,
+                      checkpoint.bytes(),
+                      state));
+        });
+    lastSequence++;
+  }
+
+  @Override
+  public void forget(Checkpoint checkpoint) {
+    write((run, again) -> tables.checkpoints().remove(runId, checkpoint.folder()));
+  }
+
+  /** Whether an attempt whose answer was lost did append these events. */
+  private boolean told(RunRow run, int events) {
+    return run.lastSequence() == lastSequence + events;
+  }
+
+  private <T> T read(Supplier<T> work) {
+    return patience.until(again -> transactions.read(work));
+  }
+
+  private void write(BiConsumer<RunRow, Boolean> work) {
+    patience.until(
+        again -> {
+          transactions.write(() -> work.accept(ours(), again));
+          return true;
+        });
+  }
+
+  private RunRow ours() {
+    RunRow run =
+        tables
+            .runs()
+            .lock(runId)
+            .orElseThrow(() -> new FencedException("run " + runId + " was deleted"));
+    return ours(run, generation);
+  }
+
+  /** The row itself, if it is what a claim left. */
+  static RunRow ours(RunRow run, long generation) {
+    if (run.generation() != generation) {
+      throw new FencedException(
+          "run %s was claimed again, by %s: generation %d, not %d"
+              .formatted(run.id(), run.orchestrator(), run.generation(), generation));
+    }
+    if (run.status() != RunStatus.RUNNING) {
+      throw new FencedException("run " + run.id() + " was let go: it is " + run.status());
+    }
+    return run;
+  }
+}

@@ -1,0 +1,73 @@
+package dev.vard.store;
+
+import java.sql.SQLException;
+import java.sql.SQLNonTransientConnectionException;
+import java.sql.SQLRecoverableException;
+import java.sql.SQLTransientException;
+import java.util.ArrayDeque;
+import java.util.Collections;
+import java.util.Deque;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/** Tells a database that is gone, which may come back, from a statement that will never work. */
+final class Outage {
+  /**
+   * Classes of SQLSTATE: connection, transaction rollback, insufficient resources (disk full, too
+   * many connections), operator intervention (shutdown, crash, not up yet) and system error.
+   */
+  private static final Set<String> CLASSES = Set.of("08", "40", "53", "57", "58");
+
+  /**
+   * Of PostgreSQL: no writes on a standby, no lock within the time. Of H2: no lock within the time;
+   * input and output (with a full disk), a database that closed itself over them, a connection to
+   * it; a file that another process holds.
+   */
+  private static final Set<String> STATES =
+      Set.of(
+          "25006", "55P03", "HYT00", "90007", "90020", "90028", "90031", "90062", "90067", "90098",
+          "90121");
+
+  private Outage() {}
+
+  /** The failure of the database in an exception; empty if the database is well. */
+  static Optional<Exception> in(Throwable thrown) {
+    Deque<Throwable> open = new ArrayDeque<>();
+    Set<Throwable> seen = Collections.newSetFromMap(new IdentityHashMap<>());
+    open.add(thrown);
+    while (!open.isEmpty()) {
+      Throwable next = open.remove();
+      if (!seen.add(next)) {
+        continue;
+      }
+      if (next instanceof Exception e && isOne(e)) {
+        return Optional.of(e);
+      }
+      if (next.getCause() != null) {
+        open.add(next.getCause());
+      }
+      if (next instanceof SQLException e && e.getNextException() != null) {
+        open.add(e.getNextException());
+      }
+      // A rollback that failed over the lost connection hides what it was to undo.
+      open.addAll(List.of(next.getSuppressed()));
+    }
+    return Optional.empty();
+  }
+
+  private static boolean isOne(Exception e) {
+    return switch (e) {
+      case SQLTransientException transientFailure -> true;
+      case SQLRecoverableException recoverable -> true;
+      case SQLNonTransientConnectionException connection -> true;
+      case SQLException sql -> {
+        String state = sql.getSQLState() == null ? "" : sql.getSQLState();
+        yield STATES.contains(state)
+            || state.length() == 5 && CLASSES.contains(state.substring(0, 2));
+      }
+      default -> false;
+    };
+  }
+}

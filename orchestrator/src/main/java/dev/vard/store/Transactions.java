@@ -1,0 +1,53 @@
+package dev.vard.store;
+
+import io.micronaut.context.annotation.Requires;
+import io.micronaut.transaction.TransactionDefinition;
+import io.micronaut.transaction.TransactionOperations;
+import jakarta.inject.Singleton;
+import java.sql.Connection;
+import java.util.function.Supplier;
+import javax.sql.DataSource;
+
+/** All or nothing; and an outage of the database is UNAVAILABLE, whoever's exception told of it. */
+@Singleton
+@Requires(beans = DataSource.class)
+final class Transactions {
+  private final TransactionOperations<Connection> operations;
+
+  Transactions(TransactionOperations<Connection> operations) {
+    this.operations = operations;
+  }
+
+  <T> T read(Supplier<T> work) {
+    return in(TransactionDefinition.READ_ONLY, work);
+  }
+
+  <T> T write(Supplier<T> work) {
+    return in(TransactionDefinition.DEFAULT, work);
+  }
+
+  void write(Runnable work) {
+    write(
+        () -> {
+          work.run();
+          return true;
+        });
+  }
+
+  private <T> T in(TransactionDefinition definition, Supplier<T> work) {
+    try {
+      return operations.execute(definition, status -> work.get());
+    } catch (RuntimeException e) {
+      throw Outage.in(e).map(Transactions::unavailable).orElse(e);
+    }
+  }
+
+  private static RuntimeException unavailable(Exception outage) {
+    return new StoreException(
+        StoreException.Kind.UNAVAILABLE,
+        "the database does not answer: "
+            + outage.getMessage()
+            + "; see that it runs, can be reached and has room on its disk",
+        outage);
+  }
+}
