@@ -189,9 +189,9 @@ BAD_CHANGES: list[tuple[str, str, Message, int]] = [
     ("10^5 trajectories", "Sample", pb.SampleRequest(trajectories=[pb.TrajectorySpec(id=str(i)) for i in range(10**5)], batch=1, retain=True), pb.INVALID_ARGUMENT),
     ("prompt of a megabyte", "Sample", pb.SampleRequest(trajectories=[pb.TrajectorySpec(id="x", prompt="x" * 10**6)], batch=1, retain=True), pb.INVALID_ARGUMENT),
     ("id of a megabyte", "Sample", pb.SampleRequest(trajectories=[pb.TrajectorySpec(id="x" * 10**6)], batch=1, retain=True), pb.INVALID_ARGUMENT),
-    ("a rate beyond float32", "FitValue", pb.FitValueRequest(targets=[pb.Target(trajectory_id="a", value=1)], steps=1, batch=1, learning_rate=1e300), pb.INVALID_ARGUMENT),
+    ("huge rate", "FitValue", pb.FitValueRequest(targets=[pb.Target(trajectory_id="a", value=1)], steps=1, batch=1, learning_rate=1e30), pb.INVALID_ARGUMENT),
     ("huge target", "FitValue", pb.FitValueRequest(targets=[pb.Target(trajectory_id="a", value=1e300)], steps=1, batch=1, learning_rate=1), pb.NOT_FINITE),
-    ("huge rate", "ImprovePolicy", pb.ImprovePolicyRequest(trajectory_ids=IDS, steps=4, batch=2, learning_rate=1e30, clipped_ratio=pb.ClippedRatioObjective(advantages=[1, -1, 2], clip=1)), pb.NOT_FINITE),
+    ("infinite from the second step on", "ImprovePolicy", pb.ImprovePolicyRequest(trajectory_ids=IDS, steps=4, batch=2, learning_rate=1, kl_weight=1e38, clipped_ratio=pb.ClippedRatioObjective(advantages=[1, -1, 2], clip=1)), pb.NOT_FINITE),
 ]  # fmt: skip
 
 

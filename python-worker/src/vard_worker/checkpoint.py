@@ -114,14 +114,14 @@ def sweep(folder: Path) -> None:
     for left in folder.iterdir():
         if not UNFINISHED.fullmatch(left.name) or left.is_symlink() or not left.is_dir():
             continue
-        descriptor = os.open(left, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(left, ignore_errors=True)
-        except OSError:
-            continue  # Its writer lives, or the file system cannot say.
-        finally:
-            os.close(descriptor)
+        # An error: its writer lives, has just finished, or the file system cannot say.
+        with suppress(OSError):
+            descriptor = os.open(left, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 def manifest_of(files: dict[str, dict[str, object]]) -> str:

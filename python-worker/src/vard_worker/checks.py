@@ -28,8 +28,9 @@ MAX_BATCH = 4096
 MAX_STEPS = 1_000_000
 MAX_PAIRS = 1 << 24
 """steps · batch: the pairs are drawn before the first step."""
-MAX_LEARNING_RATE = 1e30
-"""A step stays below what a float32 holds, so that weights never become infinite after the last loss was looked at."""
+MAX_LEARNING_RATE = 100.0
+"""AdamW moves each weight by about the rate. Far beyond, one step leaves weights that draw nothing any more, and the loss
+that would show it is never computed."""
 
 
 def check_open(request: pb.OpenRequest) -> None:
