@@ -70,7 +70,9 @@ create table if not exists reward_answer (
   run_id varchar(60) not null references run on delete cascade,
   round varchar(30) not null,
   idx integer not null,
+  -- For people; and to the bit, as IEEE 754 has it, because H2 knows no -0.
   score double precision not null,
+  bits bigint not null,
   generation bigint not null,
   primary key (run_id, round, idx)
 );

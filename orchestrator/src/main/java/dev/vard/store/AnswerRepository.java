@@ -26,10 +26,25 @@ interface AnswerRepository
       @MappedProperty("idx") int idx) {}
 
   /**
+   * @param score for people
+   * @param bits the score to the bit: H2 knows no −0
    * @param generation that asked
    */
   @MappedEntity("reward_answer")
-  record AnswerRow(@EmbeddedId Key key, double score, long generation) {}
+  record AnswerRow(@EmbeddedId Key key, double score, long bits, long generation) {
+    static AnswerRow of(Key key, double score, long generation) {
+      return new AnswerRow(key, score, Double.doubleToRawLongBits(score), generation);
+    }
+
+    /** The score as it was answered. */
+    double exactly() {
+      return Double.longBitsToDouble(bits);
+    }
+
+    boolean same(AnswerRow other) {
+      return key.equals(other.key) && bits == other.bits && generation == other.generation;
+    }
+  }
 
   AnswerRow save(AnswerRow row);
 

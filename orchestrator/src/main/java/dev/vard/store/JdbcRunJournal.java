@@ -1,7 +1,6 @@
 package dev.vard.store;
 
 import dev.vard.algorithm.Progress;
-import dev.vard.algorithm.Step;
 import dev.vard.run.Checkpoint;
 import dev.vard.run.FencedException;
 import dev.vard.run.Interval;
@@ -14,6 +13,7 @@ import dev.vard.run.RunStatus;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.function.BiConsumer;
 import java.util.function.Supplier;
@@ -30,16 +30,12 @@ final class JdbcRunJournal implements RunJournal {
   private final String runId;
   private final long generation;
 
-  /** Nobody else tells of a run that is ours, so this is known without a look. */
-  private volatile long lastSequence;
-
   JdbcRunJournal(RunTables tables, Transactions transactions, Patience patience, RunRow claimed) {
     this.tables = tables;
     this.transactions = transactions;
     this.patience = patience;
     this.runId = claimed.id();
     this.generation = claimed.generation();
-    this.lastSequence = claimed.lastSequence();
   }
 
   @Override
@@ -82,7 +78,6 @@ final class JdbcRunJournal implements RunJournal {
           tables.append(runId, run.lastSequence(), events);
           progressed(state);
         });
-    lastSequence += events.size();
   }
 
   private void follows(Optional<StateRepository.StateRow> stored, StateRepository.StateRow row) {
@@ -92,7 +87,7 @@ final class JdbcRunJournal implements RunJournal {
                 last ->
                     row.step() == last.step() + 1
                         || row.step() == last.step() && row.finished() && !last.finished())
-            .orElse(row.step() <= 1);
+            .orElse(row.step() == 0);
     if (!next) {
       throw new IllegalStateException(
           "run %s: step %d cannot follow step %s"
@@ -102,12 +97,11 @@ final class JdbcRunJournal implements RunJournal {
 
   private void progressed(RunState state) {
     Progress progress = state.algorithm().progress();
-    boolean between = progress.step() == Step.EVALUATE || progress.step() == Step.FINISH;
     tables
         .runs()
         .progressed(
             runId,
-            between ? progress.iteration() : Math.max(0, progress.iteration() - 1),
+            progress.iterationsDone(),
             progress.rewardQueries(),
             state.first().map(RunEvent.Evaluated::reward).map(Interval::mean).orElse(null),
             state.last().map(RunEvent.Evaluated::reward).map(Interval::mean).orElse(null),
@@ -117,20 +111,20 @@ final class JdbcRunJournal implements RunJournal {
 
   @Override
   public void tell(List<RunEvent> events) {
+    Telling telling = new Telling(events);
     write(
         (run, again) -> {
-          if (!(again && told(run, events.size()))) {
-            tables.append(runId, run.lastSequence(), events);
+          if (!telling.landed(run)) {
+            telling.append(run);
           }
         });
-    lastSequence += events.size();
   }
 
   @Override
   public Map<Integer, Double> answers(Round round) {
     Map<Integer, Double> scores = new TreeMap<>();
     for (AnswerRepository.AnswerRow row : read(() -> tables.answers().of(runId, round.key()))) {
-      scores.put(row.key().idx(), row.score());
+      scores.put(row.key().idx(), row.exactly());
     }
     return scores;
   }
@@ -138,18 +132,18 @@ final class JdbcRunJournal implements RunJournal {
   @Override
   public void answered(Round round, int index, double score) {
     AnswerRepository.AnswerRow row =
-        new AnswerRepository.AnswerRow(
+        AnswerRepository.AnswerRow.of(
             new AnswerRepository.Key(runId, round.key(), index), score, generation);
     write(
         (run, again) -> {
           Optional<AnswerRepository.AnswerRow> stored = tables.answers().findById(row.key());
-          if (again && stored.equals(Optional.of(row))) {
+          if (again && stored.filter(row::same).isPresent()) {
             return;
           }
           if (stored.isPresent()) {
             throw new IllegalStateException(
                 "run %s: query %d of %s was answered before, with %s; it must not be asked again"
-                    .formatted(runId, index, round.key(), stored.get().score()));
+                    .formatted(runId, index, round.key(), stored.get().exactly()));
           }
           tables.answers().save(row);
         });
@@ -165,12 +159,13 @@ final class JdbcRunJournal implements RunJournal {
   @Override
   public void checkpointed(Checkpoint checkpoint, RunEvent.Checkpointed event) {
     String state = stateJson.write(checkpoint.state());
+    Telling telling = new Telling(List.of(event));
     write(
         (run, again) -> {
-          if (again && told(run, 1)) {
+          if (telling.landed(run)) {
             return;
           }
-          long sequence = tables.append(runId, run.lastSequence(), List.of(event));
+          long sequence = telling.append(run);
           tables
               .checkpoints()
               .save(
@@ -180,17 +175,11 @@ final class JdbcRunJournal implements RunJournal {
                       checkpoint.bytes(),
                       state));
         });
-    lastSequence++;
   }
 
   @Override
   public void forget(Checkpoint checkpoint) {
     write((run, again) -> tables.checkpoints().remove(runId, checkpoint.folder()));
-  }
-
-  /** Whether an attempt whose answer was lost did append these events. */
-  private boolean told(RunRow run, int events) {
-    return run.lastSequence() == lastSequence + events;
   }
 
   private <T> T read(Supplier<T> work) {
@@ -211,19 +200,41 @@ final class JdbcRunJournal implements RunJournal {
             .runs()
             .lock(runId)
             .orElseThrow(() -> new FencedException("run " + runId + " was deleted"));
-    return ours(run, generation);
+    claimed(run, generation);
+    if (run.status() != RunStatus.RUNNING) {
+      throw new FencedException("run " + runId + " was let go: it is " + run.status());
+    }
+    return run;
   }
 
-  /** The row itself, if it is what a claim left. */
-  static RunRow ours(RunRow run, long generation) {
+  /** Nobody else claimed the run since. */
+  static void claimed(RunRow run, long generation) {
     if (run.generation() != generation) {
       throw new FencedException(
           "run %s was claimed again, by %s: generation %d, not %d"
               .formatted(run.id(), run.orchestrator(), run.generation(), generation));
     }
-    if (run.status() != RunStatus.RUNNING) {
-      throw new FencedException("run " + run.id() + " was let go: it is " + run.status());
+  }
+
+  /** Events that are appended once, though the answer to an attempt may be lost. */
+  private final class Telling {
+    private final List<RunEvent> events;
+
+    /** The run's last number after the last attempt, if that was committed. */
+    private OptionalLong expected = OptionalLong.empty();
+
+    Telling(List<RunEvent> events) {
+      this.events = events;
     }
-    return run;
+
+    /** Whether an earlier attempt was committed: nobody else tells of a run that is ours. */
+    boolean landed(RunRow run) {
+      return expected.equals(OptionalLong.of(run.lastSequence()));
+    }
+
+    long append(RunRow run) {
+      expected = OptionalLong.of(run.lastSequence() + events.size());
+      return tables.append(runId, run.lastSequence(), events);
+    }
   }
 }

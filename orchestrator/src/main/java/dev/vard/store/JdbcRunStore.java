@@ -1,5 +1,6 @@
 package dev.vard.store;
 
+import dev.vard.run.FencedException;
 import dev.vard.run.RunEnd;
 import dev.vard.run.RunEvent;
 import dev.vard.run.RunStatus;
@@ -45,7 +46,9 @@ final class JdbcRunStore implements RunStore {
       AuditRepository audit,
       JdbcOperations jdbc,
       Transactions transactions,
-      Patience patience) {
+      Patience patience,
+      Schema schema) {
+    schema.check();
     this.tables = tables;
     this.runs = tables.runs();
     this.queue = queue;
@@ -107,6 +110,12 @@ final class JdbcRunStore implements RunStore {
   @Override
   public Optional<StoredRun> find(String id) {
     return transactions.read(() -> runs.findById(id).map(this::stored));
+  }
+
+  @Override
+  public Optional<StoredRun> findByRequest(String owner, String requestId) {
+    return transactions.read(
+        () -> runs.findByOwnerAndRequestId(owner, requestId).map(this::stored));
   }
 
   @Override
@@ -222,20 +231,34 @@ final class JdbcRunStore implements RunStore {
 
   @Override
   public StoredRun release(Claim claim, RunEnd end) {
+    if (end.status() == RunStatus.RUNNING) {
+      throw new IllegalArgumentException("a run that is let go does not go on running");
+    }
     String id = claim.run().id();
     return transactions.write(
         () -> {
-          RunRow run = JdbcRunJournal.ours(lock(id), claim.journal().generation());
-          boolean cancelled =
-              run.cancelRequested()
-                  && (end.status() == RunStatus.WAITING || end.status() == RunStatus.PAUSED);
-          if (cancelled) {
-            move(run, RunStatus.CANCELLED, "", "", Optional.empty());
-          } else {
-            move(run, end.status(), end.code(), end.reason(), end.retryAt());
+          RunRow run =
+              runs.lock(id).orElseThrow(() -> new FencedException("run " + id + " was deleted"));
+          JdbcRunJournal.claimed(run, claim.journal().generation());
+          if (run.status() == RunStatus.RUNNING) {
+            release(run, end);
           }
           return stored(id);
         });
+  }
+
+  private void release(RunRow run, RunEnd end) {
+    switch (end.status()) {
+      case WAITING, PAUSED -> {
+        if (run.cancelRequested()) {
+          move(run, RunStatus.CANCELLED, "", "", Optional.empty());
+        } else {
+          move(run, end.status(), end.code(), end.reason(), end.retryAt());
+        }
+      }
+      case RUNNING, CANCELLED, FAILED, DONE ->
+          move(run, end.status(), end.code(), end.reason(), Optional.empty());
+    }
   }
 
   @Override

@@ -1,7 +1,6 @@
 package dev.vard.store;
 
 import java.sql.SQLException;
-import java.sql.SQLNonTransientConnectionException;
 import java.sql.SQLRecoverableException;
 import java.sql.SQLTransientException;
 import java.util.ArrayDeque;
@@ -23,14 +22,29 @@ final class Outage {
   /**
    * Of PostgreSQL: no writes on a standby, no lock within the time. Of H2: no lock within the time;
    * input and output (with a full disk), a database that closed itself over them, a connection to
-   * it; a file that another process holds.
+   * it.
    */
   private static final Set<String> STATES =
       Set.of(
-          "25006", "55P03", "HYT00", "90007", "90020", "90028", "90031", "90062", "90067", "90098",
-          "90121");
+          "25006", "55P03", "HYT00", "90007", "90028", "90031", "90062", "90067", "90098", "90121");
+
+  /** H2's file is another process's. */
+  private static final String HELD = "90020";
 
   private Outage() {}
+
+  static StoreException unavailable(Exception outage) {
+    return new StoreException(
+        StoreException.Kind.UNAVAILABLE,
+        "the database does not answer: "
+            + outage.getMessage()
+            + "; see that it runs, can be reached and has room on its disk",
+        outage);
+  }
+
+  static boolean heldByAnother(SQLException e) {
+    return HELD.equals(e.getSQLState());
+  }
 
   /** The failure of the database in an exception; empty if the database is well. */
   static Optional<Exception> in(Throwable thrown) {
@@ -61,10 +75,10 @@ final class Outage {
     return switch (e) {
       case SQLTransientException transientFailure -> true;
       case SQLRecoverableException recoverable -> true;
-      case SQLNonTransientConnectionException connection -> true;
       case SQLException sql -> {
         String state = sql.getSQLState() == null ? "" : sql.getSQLState();
-        yield STATES.contains(state)
+        yield heldByAnother(sql)
+            || STATES.contains(state)
             || state.length() == 5 && CLASSES.contains(state.substring(0, 2));
       }
       default -> false;

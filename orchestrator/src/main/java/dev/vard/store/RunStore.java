@@ -20,22 +20,30 @@ public interface RunStore {
    * Puts a run into the queue, or gives the run that the same request made before.
    *
    * <p>Its turn follows start-time fair queueing (Goyal, Vin and Cheng, 1996), with a run as the
-   * unit: the larger of one more than the owner's last turn and the turn of the run that was
-   * claimed last, both among the runs of this priority. So owners take turns, however many runs one
-   * of them asks for, and nobody saves up turns.
+   * unit: the larger of one more than the owner's last turn and the largest turn that was claimed,
+   * both among the runs of this priority. So owners take turns, however many runs one of them asks
+   * for, and nobody saves up turns.
    *
-   * @throws StoreException CONFLICT, if the owner used the request id for another request
+   * @throws StoreException CONFLICT, if the owner used the request id for another request, or if
+   *     there is another run of this id
    */
   StoredRun create(NewRun run);
 
   Optional<StoredRun> find(String id);
 
+  /** The run that a request of an owner made. */
+  Optional<StoredRun> findByRequest(String owner, String requestId);
+
+  /** Without their specifications, which may be large. */
   List<StoredRun> list(RunQuery query);
 
   /** Runs of an owner that have not ended: waiting, running or paused. */
   int active(String owner);
 
-  /** The runs with one of these statuses, in the order in which they are to be claimed. */
+  /**
+   * The runs with one of these statuses, in the order in which they are to be claimed. Without
+   * their specifications, which may be large.
+   */
   List<StoredRun> queue(Set<RunStatus> statuses);
 
   /** How many runs are waiting that come before a waiting run. */
@@ -58,7 +66,8 @@ public interface RunStore {
 
   /**
    * A run begins, or is gone on with: WAITING, or RUNNING under an orchestrator that is no more, or
-   * PAUSED with a time to try again that has come, becomes RUNNING, with a new generation.
+   * PAUSED with a time to try again that has come, becomes RUNNING, with a new generation. One that
+   * somebody wanted to stop, and whose orchestrator did not live to see it, is cancelled instead.
    *
    * @return the run, and what it is to write to; empty if it is not to be run (any more)
    */
@@ -68,9 +77,11 @@ public interface RunStore {
   record Claim(StoredRun run, RunJournal journal) {}
 
   /**
-   * A claimed run is let go.
+   * A claimed run is let go. A drained one ({@code WAITING}) keeps its turn. One that would wait or
+   * pause though somebody wanted it to stop is cancelled. Once more changes nothing, so it may be
+   * tried again after UNAVAILABLE.
    *
-   * @throws FencedException if it is no longer ours
+   * @throws FencedException if somebody else claimed it, or it was deleted
    */
   StoredRun release(Claim claim, RunEnd end);
 

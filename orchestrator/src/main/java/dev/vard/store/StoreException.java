@@ -10,10 +10,12 @@ public final class StoreException extends RuntimeException {
     NOT_FOUND,
     /** The run's status does not allow it. */
     ILLEGAL_MOVE,
-    /** A request id that another request used. */
+    /** A request id that another request used; or a run's id that another run has. */
     CONFLICT,
     /** The database cannot be reached or is out of space: the same may succeed later. */
-    UNAVAILABLE
+    UNAVAILABLE,
+    /** The database cannot be used by this program, or not as configured. */
+    UNUSABLE
   }
 
   private final Kind kind;

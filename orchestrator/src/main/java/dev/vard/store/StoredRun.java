@@ -11,7 +11,7 @@ import java.util.OptionalDouble;
  * @param id letters, digits, '.', '_' and '-', at most 60
  * @param name the specification's
  * @param requestId the caller's; makes creation idempotent for an owner
- * @param specification with every default, in YAML
+ * @param specification with every default, in YAML; empty in lists
  * @param reasonCode as {@code WORKER_UNAVAILABLE}; empty where nothing is wrong
  * @param retryAt of a paused run, when it tries again by itself
  * @param priority larger is sooner

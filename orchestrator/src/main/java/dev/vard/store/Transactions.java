@@ -38,16 +38,7 @@ final class Transactions {
     try {
       return operations.execute(definition, status -> work.get());
     } catch (RuntimeException e) {
-      throw Outage.in(e).map(Transactions::unavailable).orElse(e);
+      throw Outage.in(e).map(Outage::unavailable).map(RuntimeException.class::cast).orElse(e);
     }
-  }
-
-  private static RuntimeException unavailable(Exception outage) {
-    return new StoreException(
-        StoreException.Kind.UNAVAILABLE,
-        "the database does not answer: "
-            + outage.getMessage()
-            + "; see that it runs, can be reached and has room on its disk",
-        outage);
   }
 }
