@@ -206,10 +206,13 @@ final class Dispatcher implements AutoCloseable {
     }
     try {
       Optional<Claim> claim = store.claim(runId, name);
+      feed.changed(runId);
       if (claim.isPresent()) {
+        RunEnd end = execution.run(claim.get());
+        conclude(claim.get(), end);
+        release(claim.get(), end);
         feed.changed(runId);
-        release(claim.get(), execution.run(claim.get()));
-        feed.changed(runId);
+        conclude(claim.get(), end);
       }
       return RunQueue.Work.Outcome.SETTLED;
     } catch (FencedException e) {
@@ -217,6 +220,22 @@ final class Dispatcher implements AutoCloseable {
       return RunQueue.Work.Outcome.LOST;
     } finally {
       executions.remove(runId);
+    }
+  }
+
+  /**
+   * Leaves the folder of a run that has ended as its owner wants it. Before the run is let go: who
+   * sees that it has ended, finds its report; and after it, for the metrics' last line.
+   */
+  private void conclude(Claim claim, RunEnd end) {
+    if (end.status().ended()) {
+      String runId = claim.run().id();
+      try {
+        RunFolder.of(folders.of(runId), runId).conclude(claim.journal());
+      } catch (RunException | StoreException e) {
+        LOG.warn(
+            "The metrics and the report of run {} are not up to date: {}", runId, e.toString());
+      }
     }
   }
 
@@ -228,13 +247,13 @@ final class Dispatcher implements AutoCloseable {
         if (run.status().ended()) {
           backoffs.remove(run.id());
         }
-        LOG.info("Run {} is {} {}", run.id(), run.status(), run.reasonCode());
+        if (run.reason().isEmpty()) {
+          LOG.info("Run {} is {}", run.id(), run.status());
+        } else {
+          LOG.warn("Run {} is {}: {}", run.id(), run.status(), run.reason());
+        }
         return;
       } catch (StoreException e) {
-        if (tries > 0 && e.kind() == StoreException.Kind.ILLEGAL_MOVE) {
-          // The answer to the try before was lost, and no more than that.
-          return;
-        }
         if (e.kind() != StoreException.Kind.UNAVAILABLE || closed) {
           throw e;
         }
@@ -265,10 +284,6 @@ final class Dispatcher implements AutoCloseable {
     private boolean cancelled;
 
     RunEnd run(Claim claim) {
-      if (claim.run().cancelRequested()) {
-        // Its last orchestrator died before it saw the wish.
-        return end(RunStatus.CANCELLED, RunException.CANCELLED, "told to stop");
-      }
       String runId = claim.run().id();
       RunSpec spec;
       try {

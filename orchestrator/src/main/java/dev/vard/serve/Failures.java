@@ -13,11 +13,11 @@ final class Failures {
           case NOT_FOUND -> Code.NOT_FOUND;
           case ILLEGAL_MOVE -> Code.FAILED_PRECONDITION;
           case CONFLICT -> Code.ALREADY_EXISTS;
-          case UNAVAILABLE -> Code.UNAVAILABLE;
+          case UNAVAILABLE, UNUSABLE -> Code.UNAVAILABLE;
         };
     // What the database says may name hosts and paths: it is in the log, not in the answer.
     String message =
-        e.kind() == StoreException.Kind.UNAVAILABLE
+        code == Code.UNAVAILABLE
             ? "the database cannot be reached; try again in a while"
             : e.getMessage();
     String field = e.kind() == StoreException.Kind.CONFLICT ? "request_id" : "";

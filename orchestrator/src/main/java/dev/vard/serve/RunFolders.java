@@ -1,6 +1,7 @@
 package dev.vard.serve;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -20,7 +21,7 @@ import org.slf4j.LoggerFactory;
  * <pre>
  *   runs/&lt;id&gt;/            see {@link dev.vard.run.RunFolder}
  *   runs/.deleted/&lt;id&gt;    a run that is about to be deleted, or half is
- *   runs/.workers/        logs and process ids of the pool's workers
+ *   runs/.workers/        logs and process ids of the orchestrators' workers
  * </pre>
  */
 final class RunFolders {
@@ -39,9 +40,18 @@ final class RunFolders {
     return root.resolve(runId);
   }
 
-  /** A folder for what the pool's workers leave behind. */
-  Path workers() throws IOException {
-    return Files.createDirectories(root.resolve(".workers"));
+  /**
+   * A folder for what the workers of an orchestrator leave behind.
+   *
+   * @throws UncheckedIOException if it cannot be made
+   */
+  Path workers(String orchestrator) {
+    Path folder = root.resolve(".workers").resolve(orchestrator.replaceAll("[^\\w.-]", "_"));
+    try {
+      return Files.createDirectories(folder);
+    } catch (IOException e) {
+      throw new UncheckedIOException("the folder " + folder + " cannot be made", e);
+    }
   }
 
   /**

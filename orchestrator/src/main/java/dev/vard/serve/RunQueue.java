@@ -6,6 +6,7 @@ import com.github.kagkarlsson.scheduler.Scheduler;
 import com.github.kagkarlsson.scheduler.SchedulerBuilder;
 import com.github.kagkarlsson.scheduler.SchedulerClient.ScheduleOptions;
 import com.github.kagkarlsson.scheduler.SchedulerName;
+import com.github.kagkarlsson.scheduler.exceptions.ExecutionException;
 import com.github.kagkarlsson.scheduler.exceptions.TaskInstanceException;
 import com.github.kagkarlsson.scheduler.logging.LogLevel;
 import com.github.kagkarlsson.scheduler.serializer.Serializer;
@@ -22,6 +23,7 @@ import java.sql.SQLException;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HexFormat;
@@ -233,7 +235,14 @@ final class RunQueue implements AutoCloseable {
       case LATER -> (done, operations) -> operations.reschedule(done, clock.instant().plus(retry));
       case SETTLED ->
           (done, operations) -> {
-            operations.stop();
+            try {
+              operations.stop();
+            } catch (ExecutionException e) {
+              // It counted as dead for a while: the execution is free or another orchestrator's,
+              // who looks at the run's status as we do.
+              LOG.info("Run {} was let go after its execution: {}", runId, e.getMessage());
+              return;
+            }
             // After it: who resumed the run meanwhile found an execution, and made none.
             store.find(runId).filter(RunQueue::isToGoOn).ifPresent(this::settle);
           };
@@ -253,7 +262,7 @@ final class RunQueue implements AutoCloseable {
     Instant now = clock.instant();
     return run.retryAt()
         .filter(time -> run.status() == RunStatus.PAUSED && time.isAfter(now))
-        .map(time -> time.truncatedTo(java.time.temporal.ChronoUnit.MILLIS).plusMillis(1))
+        .map(time -> time.truncatedTo(ChronoUnit.MILLIS).plusMillis(1))
         .orElseGet(() -> turn(run, now));
   }
 
