@@ -14,7 +14,10 @@ final class Keys {
   private static final Whole BATCH = new Whole(1, 65_536);
   private static final Decimal POSITIVE = new Decimal(0, true, Double.MAX_VALUE);
   private static final Decimal NOT_NEGATIVE = new Decimal(0, false, Double.MAX_VALUE);
-  private static final Text ANY = new Text(Pattern.compile("(?s).*\\S.*"), "text");
+  private static final Text ANY =
+      new Text(Pattern.compile("\\P{Cntrl}*[\\S&&\\P{Cntrl}]\\P{Cntrl}*"), "text");
+
+  static final String DEFAULT_WORKER = "local";
 
   static final Key<String> NAME =
       Key.required(
@@ -261,7 +264,7 @@ final class Keys {
       Key.of(
           "worker",
           new Text(Pattern.compile("local|embedded|\\S+:\\d{1,5}"), "local, embedded or host:port"),
-          "local",
+          DEFAULT_WORKER,
           "Where the model runs: a process that the program starts, inside the program, or a worker"
               + " that already serves and sees the same files.");
   static final Key<Long> THREADS =

@@ -18,7 +18,9 @@ public record SpecProblem(Code code, Origin origin, String path, String message)
     WRONG_TYPE,
     OUT_OF_RANGE,
     CONFLICT,
-    MISSING_FILE
+    MISSING_FILE,
+    /** Not to be had from a server: see {@link Confinement}. */
+    FORBIDDEN
   }
 
   @Override

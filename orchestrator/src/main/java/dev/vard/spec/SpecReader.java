@@ -30,10 +30,16 @@ public final class SpecReader {
   private static final double DEFAULT_BUDGET = 60.0;
   private static final double DEFAULT_GUIDANCE = 3.0;
   private static final Pattern HUB_ID = Pattern.compile("[\\w.-]+/[\\w.-]+");
-  private static final Pattern KEY_PATH = Pattern.compile("[^.=]+(\\.[^.=]+)*");
+
+  /** All problems are told at once; a text with more than these is no specification. */
+  static final int MOST_PROBLEMS = 100;
+
+  /** Bounded: the pattern's machine, and what comes after it, call themselves for each part. */
+  private static final Pattern KEY_PATH = Pattern.compile("[^.=]{1,99}(\\.[^.=]{1,99}){0,9}");
 
   private final Path workingDirectory;
   private final int processors;
+  private final Optional<Confinement> confinement;
 
   /** Reads relative to this process's working directory and for its number of processors. */
   public SpecReader() {
@@ -44,8 +50,19 @@ public final class SpecReader {
    * @param processors what {@code threads} is where a specification does not say
    */
   public SpecReader(Path workingDirectory, int processors) {
+    this(workingDirectory, processors, Optional.empty());
+  }
+
+  private SpecReader(Path workingDirectory, int processors, Optional<Confinement> confinement) {
     this.workingDirectory = workingDirectory;
     this.processors = processors;
+    this.confinement = confinement;
+  }
+
+  /** Reads what others send, and refuses what goes beyond the confinement. */
+  public static SpecReader confined(Confinement confinement) {
+    return new SpecReader(
+        Path.of(""), Runtime.getRuntime().availableProcessors(), Optional.of(confinement));
   }
 
   /**
@@ -123,6 +140,7 @@ public final class SpecReader {
       List<String> prompts = prompts();
       String checkpoint = checkpoint();
       check(prompts);
+      confinement.ifPresent(allowed -> confine(allowed, prompts));
       if (!problems.isEmpty()) {
         // As they stand in the file, then as they stand on the command line.
         List<String> sources = overrides.stream().map(Reading::sourceOf).toList();
@@ -175,12 +193,19 @@ public final class SpecReader {
                 tree.describe() + "; give a mapping of " + Suggestions.childrenOf(path));
           }
         } else {
-          add(
-              Code.UNKNOWN_KEY,
-              tree.origin(),
-              path,
-              "is no key of a specification; " + Suggestions.cure(prefix, entry.getKey()));
+          unknown(tree, path, prefix, entry.getKey());
         }
+      }
+    }
+
+    /** To think of a cure for each of a hundred thousand would take long, and help nobody. */
+    private void unknown(Tree tree, String path, String prefix, String key) {
+      if (problems.size() < MOST_PROBLEMS) {
+        add(
+            Code.UNKNOWN_KEY,
+            tree.origin(),
+            path,
+            "is no key of a specification; " + Suggestions.cure(prefix, key));
       }
     }
 
@@ -258,7 +283,9 @@ public final class SpecReader {
       if (list) {
         return find(Keys.PROMPTS_LIST).orElse(List.of());
       }
-      return find(Keys.PROMPTS_FILE).map(this::promptsOf).orElse(List.of());
+      return confinement.isPresent()
+          ? List.of()
+          : find(Keys.PROMPTS_FILE).map(this::promptsOf).orElse(List.of());
     }
 
     private List<String> promptsOf(String name) {
@@ -305,6 +332,12 @@ public final class SpecReader {
       if (name.isEmpty()) {
         return name;
       }
+      return confinement
+          .map(allowed -> confinedCheckpoint(name, allowed))
+          .orElseGet(() -> checkpoint(name));
+    }
+
+    private String checkpoint(String name) {
       Path path = locate(name);
       if (Files.isDirectory(path)) {
         return path.toAbsolutePath().normalize().toString();
@@ -326,6 +359,65 @@ public final class SpecReader {
                 + Keys.CHECKPOINT.type().describe());
       }
       return name;
+    }
+
+    private String confinedCheckpoint(String name, Confinement allowed) {
+      Optional<Path> folder = allowed.model(name);
+      if (folder.isPresent()) {
+        return folder.get().toString();
+      }
+      Origin origin = given.get(Keys.CHECKPOINT.path());
+      boolean hub = HUB_ID.matcher(name).matches() && !allowed.beginsHere(name);
+      if (!hub) {
+        add(
+            Code.MISSING_FILE,
+            origin,
+            Keys.CHECKPOINT.path(),
+            "there is no '"
+                + name
+                + "' in the server's model folders; name a model that its operator put there");
+      } else if (!allowed.allowHub()) {
+        add(
+            Code.FORBIDDEN,
+            origin,
+            Keys.CHECKPOINT.path(),
+            "the server takes no model from the hub; name one in its model folders, or ask its"
+                + " operator to allow hub ids");
+      }
+      return name;
+    }
+
+    /** What stands in a specification, but is the server's to decide or not to be had from it. */
+    private void confine(Confinement allowed, List<String> prompts) {
+      if (given.containsKey(Keys.PROMPTS_FILE.path())) {
+        add(
+            Code.FORBIDDEN,
+            given.get(Keys.PROMPTS_FILE.path()),
+            Keys.PROMPTS_FILE.path(),
+            "the server reads no files of its clients; give the prompts themselves in"
+                + " prompts.list");
+      }
+      if (prompts.size() > allowed.maxPrompts()) {
+        add(
+            Code.OUT_OF_RANGE,
+            given.get(Keys.PROMPTS_LIST.path()),
+            Keys.PROMPTS_LIST.path(),
+            "has " + prompts.size() + " prompts; give at most " + allowed.maxPrompts());
+      }
+      if (find(Keys.REWARD_KIND).filter(RewardSpec.Kind.SUPPLIED::equals).isPresent()) {
+        add(
+            Code.FORBIDDEN,
+            given.get(Keys.REWARD_KIND.path()),
+            Keys.REWARD_KIND.path(),
+            "supplied needs a Java program that brings the reward; give another kind");
+      }
+      if (find(Keys.WORKER).filter(worker -> !worker.equals(Keys.DEFAULT_WORKER)).isPresent()) {
+        add(
+            Code.FORBIDDEN,
+            given.get(Keys.WORKER.path()),
+            Keys.WORKER.path(),
+            "the server decides which worker runs what; remove it");
+      }
     }
 
     private Path locate(String name) {

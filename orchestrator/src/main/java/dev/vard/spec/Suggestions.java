@@ -24,6 +24,7 @@ final class Suggestions {
   static String cure(String prefix, String key) {
     Optional<String> near =
         children(prefix)
+            .filter(child -> Math.abs(key.length() - child.length()) <= child.length())
             .filter(child -> distance(key, child) <= Math.max(1, child.length() / 3))
             .min(Comparator.comparingInt(child -> distance(key, child)));
     if (near.isPresent()) {

@@ -8,6 +8,10 @@ import java.util.Map;
 import java.util.Optional;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.api.lowlevel.Compose;
+import org.snakeyaml.engine.v2.api.lowlevel.Parse;
+import org.snakeyaml.engine.v2.events.CollectionEndEvent;
+import org.snakeyaml.engine.v2.events.CollectionStartEvent;
+import org.snakeyaml.engine.v2.events.Event;
 import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
 import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
 import org.snakeyaml.engine.v2.nodes.MappingNode;
@@ -19,8 +23,15 @@ import org.snakeyaml.engine.v2.nodes.Tag;
 
 /** Makes a {@link Tree} of YAML text. */
 final class TreeParser {
+  /** Levels of nesting that are read: a specification has 4. */
+  private static final int DEPTH = 32;
+
+  /** Nodes that aliases may add to those that stand in the text. */
+  private static final int NODES = 10_000;
+
   private final Origin source;
   private final List<SpecProblem> problems;
+  private int left;
 
   /**
    * @param source stands in every origin; its line is used where the text's own lines mean nothing
@@ -35,7 +46,10 @@ final class TreeParser {
   Optional<Tree> parse(String yaml) {
     LoadSettings settings = LoadSettings.builder().setLabel(source.source()).build();
     try {
-      return new Compose(settings).composeString(yaml).map(node -> tree(node, origin(node), ""));
+      left = NODES + requireShallow(settings, yaml);
+      return new Compose(settings).composeString(yaml).map(node -> tree(node, origin(node), "", 0));
+    } catch (Unbounded e) {
+      problems.add(new SpecProblem(Code.BAD_YAML, source, "", e.getMessage()));
     } catch (MarkedYamlEngineException e) {
       int line = e.getProblemMark().map(mark -> mark.getLine() + 1).orElse(0);
       problems.add(
@@ -47,22 +61,45 @@ final class TreeParser {
     return Optional.empty();
   }
 
-  private Tree tree(Node node, Origin origin, String path) {
+  /**
+   * Composing calls itself for each level: a hostile text would overflow the stack.
+   *
+   * @return how many events the text has
+   */
+  private static int requireShallow(LoadSettings settings, String yaml) {
+    int depth = 0;
+    int events = 0;
+    for (Event event : new Parse(settings).parseString(yaml)) {
+      events++;
+      if (event instanceof CollectionStartEvent && ++depth > DEPTH) {
+        throw new Unbounded("this nests deeper than " + DEPTH + " levels; a specification has 4");
+      } else if (event instanceof CollectionEndEvent) {
+        depth--;
+      }
+    }
+    return events;
+  }
+
+  private Tree tree(Node node, Origin origin, String path, int depth) {
+    if (depth > DEPTH || left-- <= 0) {
+      throw new Unbounded(
+          "its aliases (*name) stand for too much, or for themselves; write out what they mean");
+    }
     return switch (node) {
       case ScalarNode scalar -> new Tree.Scalar(origin, scalar.getValue(), kind(scalar.getTag()));
       case SequenceNode sequence -> {
         List<Tree> items = new ArrayList<>();
         for (Node item : sequence.getValue()) {
-          items.add(tree(item, origin(item), path));
+          items.add(tree(item, origin(item), path, depth + 1));
         }
         yield new Tree.Sequence(origin, List.copyOf(items));
       }
-      case MappingNode mapping -> mapping(mapping, origin, path);
+      case MappingNode mapping -> mapping(mapping, origin, path, depth);
       default -> throw new IllegalStateException("a node of unknown type: " + node.getNodeType());
     };
   }
 
-  private Tree.Mapping mapping(MappingNode mapping, Origin origin, String path) {
+  private Tree.Mapping mapping(MappingNode mapping, Origin origin, String path, int depth) {
     Map<String, Tree> entries = new LinkedHashMap<>();
     for (NodeTuple entry : mapping.getValue()) {
       Origin place = origin(entry.getKeyNode());
@@ -74,7 +111,7 @@ final class TreeParser {
       }
       String key = name.getValue();
       String full = path.isEmpty() ? key : path + "." + key;
-      Tree value = tree(entry.getValueNode(), place, full);
+      Tree value = tree(entry.getValueNode(), place, full, depth + 1);
       if (entries.putIfAbsent(key, value) != null) {
         problems.add(
             new SpecProblem(
@@ -94,6 +131,15 @@ final class TreeParser {
   /** A command line has no lines. */
   private Origin at(int line) {
     return source.line() == 0 ? source : source.at(line);
+  }
+
+  /** A short text that means more than can be held: told like any other problem. */
+  private static final class Unbounded extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    Unbounded(String message) {
+      super(message, null, false, false);
+    }
   }
 
   private static Tree.Scalar.Kind kind(Tag tag) {
