@@ -8,8 +8,8 @@ import sun.misc.Signal;
 import sun.misc.SignalHandler;
 
 /**
- * While open, SIGINT and SIGTERM interrupt a thread instead of ending the process, so that a run
- * can save what it has. Whoever does not want to wait for that sends another signal, which ends the
+ * While open, SIGINT and SIGTERM are a wish instead of the process's end, so that runs can save
+ * what they have. Whoever does not want to wait for that sends another signal, which ends the
  * process at once.
  *
  * <p>A shutdown hook would not do: all hooks run at the same time, and others end the worker that
@@ -22,18 +22,29 @@ final class Cancellation implements AutoCloseable {
    */
   private static final Duration SAME_WISH = Duration.ofSeconds(1);
 
-  private final Thread thread;
   private final Console console;
+  private final String answer;
+  private final Runnable wish;
   private final Map<Signal, SignalHandler> before = new LinkedHashMap<>();
   private OptionalLong firstNanos = OptionalLong.empty();
 
-  private Cancellation(Thread thread, Console console) {
-    this.thread = thread;
+  private Cancellation(Console console, String answer, Runnable wish) {
     this.console = console;
+    this.answer = answer;
+    this.wish = wish;
   }
 
+  /** The first signal interrupts this thread. */
   static Cancellation ofThisThread(Console console) {
-    Cancellation cancellation = new Cancellation(Thread.currentThread(), console);
+    return of(console, "stopping, and saving what there is", Thread.currentThread()::interrupt);
+  }
+
+  /**
+   * @param answer what is told when the first signal comes
+   * @param wish what it does then, on a thread of its own
+   */
+  static Cancellation of(Console console, String answer, Runnable wish) {
+    Cancellation cancellation = new Cancellation(console, answer, wish);
     for (String name : new String[] {"INT", "TERM"}) {
       Signal signal = new Signal(name);
       cancellation.before.put(
@@ -46,8 +57,8 @@ final class Cancellation implements AutoCloseable {
   private synchronized void received(long nanos) {
     if (firstNanos.isEmpty()) {
       firstNanos = OptionalLong.of(nanos);
-      console.err().println("vard: stopping, and saving what there is; once more to stop at once");
-      thread.interrupt();
+      console.err().println("vard: " + answer + "; once more to stop at once");
+      wish.run();
     } else if (nanos - firstNanos.getAsLong() > SAME_WISH.toNanos()) {
       Runtime.getRuntime().halt(ExitCode.CANCELLED);
     }

@@ -14,7 +14,7 @@ import picocli.CommandLine.Spec;
     description = "Fine-tunes diffusion models on black-box rewards.",
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
-    subcommands = {RunCommand.class, DoctorCommand.class})
+    subcommands = {RunCommand.class, ServeCommand.class, DoctorCommand.class})
 public final class Main implements Runnable {
   @Spec private CommandSpec command;
 

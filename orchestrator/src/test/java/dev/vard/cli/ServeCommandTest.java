@@ -1,0 +1,255 @@
+package dev.vard.cli;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.vard.proto.v1.CreateRunRequest;
+import dev.vard.proto.v1.GetRunRequest;
+import dev.vard.proto.v1.Run;
+import dev.vard.proto.v1.RunEvent;
+import dev.vard.proto.v1.RunServiceGrpc;
+import dev.vard.proto.v1.WatchRunRequest;
+import dev.vard.run.FakeWorker;
+import io.grpc.Grpc;
+import io.grpc.InsecureChannelCredentials;
+import io.grpc.ManagedChannel;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.LongStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Servers in processes of their own, which are ended and killed. */
+@Timeout(180)
+class ServeCommandTest {
+  private static final String SPEC =
+      """
+      name: test
+      model: {checkpoint: tiny}
+      prompts: {list: [a cat, a dog]}
+      reward: {kind: jpeg-compressibility}
+      algorithm:
+        kind: vard
+        iterations: 3
+        samples: 4
+        value: {warmup: 1, replay: 2}
+        policy: {steps: 2}
+        kl: {budget: 10}
+      evaluate: {every: 2, images: 5}
+      """;
+
+  @TempDir private Path folder;
+  private FakeWorker worker;
+  private final List<Server> servers = new ArrayList<>();
+
+  @BeforeEach
+  void startWorker() throws IOException {
+    worker = new FakeWorker();
+    Files.createDirectories(folder.resolve("models/tiny"));
+  }
+
+  @AfterEach
+  void endAll() throws InterruptedException {
+    for (Server server : servers) {
+      server.kill();
+    }
+    worker.close();
+  }
+
+  /** A {@code vard serve} that serves. */
+  private final class Server {
+    final Process process;
+    final JsonNode ready;
+    private final ManagedChannel channel;
+    final RunServiceGrpc.RunServiceBlockingStub runs;
+
+    Server() throws IOException, InterruptedException {
+      Path readyFile = folder.resolve("ready-" + servers.size() + ".json");
+      process =
+          new ProcessBuilder(
+                  Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                  "-XX:TieredStopAtLevel=1",
+                  "-cp",
+                  System.getProperty("java.class.path"),
+                  "dev.vard.cli.Main",
+                  "serve",
+                  "--grpc-port=0",
+                  "--http-port=0",
+                  "--worker=" + worker.address(),
+                  "--model-root=" + folder.resolve("models"),
+                  "--runs=" + folder.resolve("runs"),
+                  "--ready-file=" + readyFile)
+              .redirectErrorStream(true)
+              .redirectOutput(folder.resolve("server-" + servers.size() + ".log").toFile())
+              .start();
+      while (!Files.exists(readyFile)) {
+        if (process.waitFor(20, TimeUnit.MILLISECONDS)) {
+          throw new AssertionError("it ended: " + log());
+        }
+      }
+      ready = new ObjectMapper().readTree(readyFile.toFile());
+      channel =
+          Grpc.newChannelBuilder(
+                  "127.0.0.1:" + ready.required("grpc_port").intValue(),
+                  InsecureChannelCredentials.create())
+              .build();
+      runs = RunServiceGrpc.newBlockingStub(channel);
+      servers.add(this);
+    }
+
+    private String log() throws IOException {
+      return Files.readString(folder.resolve("server-" + servers.size() + ".log"));
+    }
+
+    Run create() {
+      return runs.createRun(CreateRunRequest.newBuilder().setSpecification(SPEC).build());
+    }
+
+    Run get(String name) {
+      return runs.getRun(GetRunRequest.newBuilder().setName(name).build());
+    }
+
+    /** All events of a run, up to its end. */
+    List<RunEvent> watch(String name) {
+      List<RunEvent> events = new ArrayList<>();
+      runs.withDeadlineAfter(Duration.ofMinutes(1))
+          .watchRun(WatchRunRequest.newBuilder().setName(name).build())
+          .forEachRemaining(events::add);
+      return events;
+    }
+
+    HttpResponse<String> http(String path) throws IOException, InterruptedException {
+      URI uri = URI.create("http://127.0.0.1:" + ready.required("http_port").intValue() + path);
+      try (HttpClient client = HttpClient.newHttpClient()) {
+        return client.send(
+            HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofString());
+      }
+    }
+
+    /** The exit code. */
+    int terminate() throws InterruptedException {
+      process.destroy();
+      channel.shutdownNow();
+      return process.waitFor();
+    }
+
+    void kill() throws InterruptedException {
+      process.destroyForcibly().waitFor();
+      channel.shutdownNow();
+    }
+  }
+
+  @Test
+  void shouldGoOnByItselfAfterAKill() throws Exception {
+    Server first = new Server();
+    worker.stickInSampling();
+    Run run = first.create();
+    worker.awaitStuck();
+    first.kill();
+    worker.stickNoMore();
+
+    Server second = new Server();
+    List<RunEvent> events = second.watch(run.getName());
+
+    assertThat(events)
+        .extracting(RunEvent::getSequence)
+        .containsExactlyElementsOf(LongStream.rangeClosed(1, events.size()).boxed().toList());
+    assertThat(events.getLast().getStateChanged().getTo()).isEqualTo(Run.State.DONE);
+    assertThat(second.get(run.getName()).getGeneration()).isEqualTo(2);
+  }
+
+  @Test
+  void shouldDrainWhenToldToStop() throws Exception {
+    Server first = new Server();
+    worker.stickInSampling();
+    Run run = first.create();
+    worker.awaitStuck();
+    int code = first.terminate();
+    worker.stickNoMore();
+
+    List<RunEvent> events = new Server().watch(run.getName());
+
+    assertThat(code).isEqualTo(ExitCode.OK);
+    assertThat(events)
+        .filteredOn(RunEvent::hasStateChanged)
+        .extracting(event -> event.getStateChanged().getTo())
+        .containsExactly(
+            Run.State.WAITING,
+            Run.State.RUNNING,
+            Run.State.WAITING,
+            Run.State.RUNNING,
+            Run.State.DONE);
+  }
+
+  @Test
+  void shouldTellTheTruthOfItsHealth() throws Exception {
+    Server server = new Server();
+
+    int alive = server.http("/health/liveness").statusCode();
+    int ready = server.http("/health/readiness").statusCode();
+    worker.close();
+
+    assertThat(alive).isEqualTo(200);
+    assertThat(ready).isEqualTo(200);
+    while (server.http("/health/readiness").statusCode() == 200) {
+      Thread.sleep(100);
+    }
+    assertThat(server.http("/health/readiness").statusCode()).isEqualTo(503);
+    assertThat(server.http("/health/liveness").statusCode()).isEqualTo(200);
+  }
+
+  /** What the command says on standard error; its exit code comes first. */
+  private String refusal(String... arguments) {
+    ByteArrayOutputStream err = new ByteArrayOutputStream();
+    List<String> all = new ArrayList<>(List.of("serve", "--runs=" + folder.resolve("runs")));
+    all.addAll(List.of(arguments));
+    int code =
+        Main.execute(
+            new Console(
+                new PrintStream(new ByteArrayOutputStream(), true, UTF_8),
+                new PrintStream(err, true, UTF_8)),
+            all.toArray(String[]::new));
+    return code + " " + err.toString(UTF_8);
+  }
+
+  @Test
+  void shouldRefuseToListenBeyondThisMachineWithoutKnowingWhom() {
+    assertThat(refusal("--host=0.0.0.0")).startsWith("2 vard: host '0.0.0.0' is reached");
+  }
+
+  @Test
+  void shouldSayWhatIsWrongWithTheSettings() {
+    assertThat(refusal("--worker=nonsense"))
+        .startsWith("2 vard: 'nonsense' is no worker: write local, embedded, or host:port");
+    assertThat(refusal("--worker=embedded", "--worker=embedded"))
+        .startsWith("2 vard: the pool has embedded twice");
+    assertThat(refusal("--model-root=" + folder.resolve("missing")))
+        .startsWith("2 vard: model root ")
+        .contains("is no folder");
+    assertThat(refusal("--database=jdbc:mysql://x/y")).startsWith("2 vard: the database's URL");
+  }
+
+  @Test
+  void shouldSayThatAnotherProcessHasTheDatabase() throws Exception {
+    new Server();
+
+    assertThat(refusal("--model-root=" + folder.resolve("models")))
+        .startsWith("1 vard: another process has the database open");
+  }
+}
