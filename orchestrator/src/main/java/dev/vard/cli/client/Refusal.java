@@ -9,6 +9,7 @@ import io.grpc.Status.Code;
 import io.grpc.StatusException;
 import io.grpc.protobuf.StatusProto;
 import java.util.Optional;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.net.ssl.SSLException;
@@ -16,6 +17,9 @@ import javax.net.ssl.SSLException;
 /** Why a call failed, for people: what was wrong, where, and what to do. */
 final class Refusal {
   private static final String DOMAIN = "vard.dev";
+
+  /** Netty leads by it, and by a number, what a person needs. */
+  private static final Pattern SYSTEM_CALL = Pattern.compile("^\\w+\\(\\.\\.\\) failed[^:]*: ");
 
   private Refusal() {}
 
@@ -43,13 +47,16 @@ final class Refusal {
     return details(e, ErrorInfo.class).anyMatch(info -> info.getDomain().equals(DOMAIN));
   }
 
-  /** What the transport said, down to the cause. */
+  /** What it came from, in the words of whoever noticed. */
   static String reason(StatusException e) {
-    return Stream.concat(
-            Stream.ofNullable(e.getStatus().getDescription()),
-            causes(e).map(Throwable::getMessage).filter(text -> text != null))
-        .distinct()
-        .collect(Collectors.joining(": "));
+    String words =
+        causes(e)
+            .map(Throwable::getMessage)
+            .filter(text -> text != null)
+            .reduce((cause, deeper) -> deeper)
+            .or(() -> Optional.ofNullable(e.getStatus().getDescription()))
+            .orElse("no further reason");
+    return SYSTEM_CALL.matcher(words).replaceFirst("");
   }
 
   /** The server's own words, led by the field that they are about. */
