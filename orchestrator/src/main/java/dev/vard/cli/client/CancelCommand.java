@@ -47,6 +47,6 @@ public final class CancelCommand implements Callable<Integer> {
         + ": "
         + (States.ended(run.getState())
             ? States.name(run.getState())
-            : "stops within seconds; `vard show` tells when it has");
+            : "stops within seconds; `./vard show` tells when it has");
   }
 }

@@ -104,7 +104,7 @@ public final class ExportCommand implements Callable<Integer> {
     if (wanted.isEmpty()) {
       Run known = server.call().getRun(GetRunRequest.newBuilder().setName(run.toString()).build());
       throw new ClientException(
-          "%s has no LoRA yet: it is %s at iteration %s. `vard watch %s` tells when it is done"
+          "%s has no LoRA yet: it is %s at iteration %s. `./vard watch %s` tells when it is done"
               .formatted(run, States.name(known.getState()), RunText.iteration(known), run.id()));
     }
     return wanted;

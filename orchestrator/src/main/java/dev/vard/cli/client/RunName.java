@@ -35,7 +35,7 @@ record RunName(String id) {
       RunName name = of(value);
       if (!ID.matcher(name.id()).matches()) {
         throw new TypeConversionException(
-            "'" + value + "' is no run; give one as `vard list` names it");
+            "'" + value + "' is no run; give one as `./vard list` names it");
       }
       return name;
     }

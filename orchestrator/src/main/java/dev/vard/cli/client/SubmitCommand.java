@@ -43,7 +43,8 @@ public final class SubmitCommand implements Callable<Integer> {
   private static final int ATTEMPTS = 4;
 
   /** Whether the request arrived is not known: the same again does no harm. */
-  private static final Set<Code> UNCERTAIN = EnumSet.of(Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED);
+  private static final Set<Code> UNCERTAIN =
+      EnumSet.of(Code.UNAVAILABLE, Code.CANCELLED, Code.DEADLINE_EXCEEDED);
 
   private final Console console;
 
@@ -76,7 +77,7 @@ public final class SubmitCommand implements Callable<Integer> {
               + " new one.")
   private UUID requestId = UUID.randomUUID();
 
-  @Option(names = "--watch", description = "Go on as `vard watch`.")
+  @Option(names = "--watch", description = "Go on as `./vard watch`.")
   private boolean watch;
 
   SubmitCommand(Console console) {

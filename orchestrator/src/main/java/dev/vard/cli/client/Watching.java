@@ -23,12 +23,20 @@ import java.util.random.RandomGenerator;
  * <p>For one run.
  */
 final class Watching {
-  /** Time may mend these, whatever this connection brought. */
+  /**
+   * Time may mend these, whatever this connection brought. What was cancelled, the server did in
+   * its end: nobody does here.
+   */
   private static final Set<Code> PASSING =
-      EnumSet.of(Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED, Code.ABORTED, Code.DEADLINE_EXCEEDED);
+      EnumSet.of(
+          Code.UNAVAILABLE,
+          Code.CANCELLED,
+          Code.RESOURCE_EXHAUSTED,
+          Code.ABORTED,
+          Code.DEADLINE_EXCEEDED);
 
   /** A stream that ends like this after it brought something was cut off on the way, by a proxy. */
-  private static final Set<Code> CUT = EnumSet.of(Code.CANCELLED, Code.INTERNAL, Code.UNKNOWN);
+  private static final Set<Code> CUT = EnumSet.of(Code.INTERNAL, Code.UNKNOWN);
 
   private final RunServer server;
   private final Console console;

@@ -153,7 +153,7 @@ class ExportCommandTest {
 
     assertThat(vard.err().lines())
         .containsExactly(
-            "vard: runs/emoji-1 has no LoRA yet: it is running at iteration 3/16. `vard watch"
+            "vard: runs/emoji-1 has no LoRA yet: it is running at iteration 3/16. `./vard watch"
                 + " emoji-1` tells when it is done");
     assertThat(folder).isEmptyDirectory();
   }

@@ -111,14 +111,15 @@ class WatchCommandTest {
 
   @Test
   void shouldGoOnWhenTheServerWasStartedAgain() throws Exception {
-    iterations(1, 2);
     CompletableFuture<Integer> watching =
         CompletableFuture.supplyAsync(() -> vard.run("watch", RUN, "--json"));
-    service.awaitWatcherAfter(0);
+    service.awaitWatcher();
 
-    service.restart();
-    service.awaitWatcherAfter(2);
-    iterations(3, 4);
+    service.stop();
+    iterations(1, 3);
+    service.startAgain();
+    service.awaitWatcher();
+    iterations(4, 4);
     service.tell(RUN, Run.State.DONE);
 
     assertThat(watching.get()).isEqualTo(ExitCode.OK);
