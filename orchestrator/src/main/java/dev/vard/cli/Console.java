@@ -8,4 +8,4 @@ import java.io.PrintStream;
  * @param out results
  * @param err everything else
  */
-record Console(PrintStream out, PrintStream err) {}
+public record Console(PrintStream out, PrintStream err) {}

@@ -1,5 +1,13 @@
 package dev.vard.cli;
 
+import dev.vard.cli.client.CancelCommand;
+import dev.vard.cli.client.DeleteCommand;
+import dev.vard.cli.client.ExportCommand;
+import dev.vard.cli.client.ListCommand;
+import dev.vard.cli.client.ResumeCommand;
+import dev.vard.cli.client.ShowCommand;
+import dev.vard.cli.client.SubmitCommand;
+import dev.vard.cli.client.WatchCommand;
 import io.micronaut.configuration.picocli.MicronautFactory;
 import io.micronaut.context.ApplicationContext;
 import java.io.PrintWriter;
@@ -14,7 +22,19 @@ import picocli.CommandLine.Spec;
     description = "Fine-tunes diffusion models on black-box rewards.",
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
-    subcommands = {RunCommand.class, ServeCommand.class, DoctorCommand.class})
+    subcommands = {
+      RunCommand.class,
+      ServeCommand.class,
+      SubmitCommand.class,
+      ListCommand.class,
+      ShowCommand.class,
+      WatchCommand.class,
+      CancelCommand.class,
+      ResumeCommand.class,
+      ExportCommand.class,
+      DeleteCommand.class,
+      DoctorCommand.class
+    })
 public final class Main implements Runnable {
   @Spec private CommandSpec command;
 
@@ -23,7 +43,7 @@ public final class Main implements Runnable {
   }
 
   /** The exit code: see {@link ExitCode}. */
-  static int execute(Console console, String... arguments) {
+  public static int execute(Console console, String... arguments) {
     try (ApplicationContext context =
             ApplicationContext.builder().banner(false).singletons(console).start();
         MicronautFactory factory = new MicronautFactory(context)) {

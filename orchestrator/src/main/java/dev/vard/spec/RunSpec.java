@@ -9,7 +9,7 @@ import java.util.List;
  * @param seed every random number of the run follows from it
  * @param prompts empty for unconditional models
  * @param worker {@code local}, {@code embedded} or {@code host:port}
- * @param threads CPU threads of the worker
+ * @param threads CPU threads of the worker; {@link #ANY_THREADS} only on the way to a server
  */
 public record RunSpec(
     String name,
@@ -23,6 +23,9 @@ public record RunSpec(
     CheckpointSpec checkpoint,
     String worker,
     int threads) {
+
+  /** As many as the machine that will run it has processors. */
+  public static final int ANY_THREADS = 0;
 
   public RunSpec {
     prompts = List.copyOf(prompts);

@@ -41,6 +41,9 @@ public final class SpecReader {
   private final int processors;
   private final Optional<Confinement> confinement;
 
+  /** What is read here is run elsewhere. */
+  private final boolean toSend;
+
   /** Reads relative to this process's working directory and for its number of processors. */
   public SpecReader() {
     this(Path.of(""), Runtime.getRuntime().availableProcessors());
@@ -50,19 +53,34 @@ public final class SpecReader {
    * @param processors what {@code threads} is where a specification does not say
    */
   public SpecReader(Path workingDirectory, int processors) {
-    this(workingDirectory, processors, Optional.empty());
+    this(workingDirectory, processors, Optional.empty(), false);
   }
 
-  private SpecReader(Path workingDirectory, int processors, Optional<Confinement> confinement) {
+  private SpecReader(
+      Path workingDirectory, int processors, Optional<Confinement> confinement, boolean toSend) {
     this.workingDirectory = workingDirectory;
     this.processors = processors;
     this.confinement = confinement;
+    this.toSend = toSend;
   }
 
   /** Reads what others send, and refuses what goes beyond the confinement. */
   public static SpecReader confined(Confinement confinement) {
     return new SpecReader(
-        Path.of(""), Runtime.getRuntime().availableProcessors(), Optional.of(confinement));
+        Path.of(""), Runtime.getRuntime().availableProcessors(), Optional.of(confinement), false);
+  }
+
+  /**
+   * Reads what is to be sent to a server. Prompts come from this machine's files; {@code
+   * model.checkpoint} stays as it was written, for it names what the server has; {@code threads}
+   * that are not given are {@link RunSpec#ANY_THREADS}.
+   */
+  public static SpecReader toSend() {
+    return toSend(Path.of(""));
+  }
+
+  static SpecReader toSend(Path workingDirectory) {
+    return new SpecReader(workingDirectory, RunSpec.ANY_THREADS, Optional.empty(), true);
   }
 
   /**
@@ -141,6 +159,9 @@ public final class SpecReader {
       String checkpoint = checkpoint();
       check(prompts);
       confinement.ifPresent(allowed -> confine(allowed, prompts));
+      if (toSend || confinement.isPresent()) {
+        leaveToServer();
+      }
       if (!problems.isEmpty()) {
         // As they stand in the file, then as they stand on the command line.
         List<String> sources = overrides.stream().map(Reading::sourceOf).toList();
@@ -329,7 +350,7 @@ public final class SpecReader {
 
     private String checkpoint() {
       String name = find(Keys.CHECKPOINT).orElse("");
-      if (name.isEmpty()) {
+      if (name.isEmpty() || toSend) {
         return name;
       }
       return confinement
@@ -387,7 +408,7 @@ public final class SpecReader {
       return name;
     }
 
-    /** What stands in a specification, but is the server's to decide or not to be had from it. */
+    /** What stands in a specification, but is not to be had from a server. */
     private void confine(Confinement allowed, List<String> prompts) {
       if (given.containsKey(Keys.PROMPTS_FILE.path())) {
         add(
@@ -404,6 +425,10 @@ public final class SpecReader {
             Keys.PROMPTS_LIST.path(),
             "has " + prompts.size() + " prompts; give at most " + allowed.maxPrompts());
       }
+    }
+
+    /** What whoever sends a specification must not decide, and is told before it is sent. */
+    private void leaveToServer() {
       if (find(Keys.REWARD_KIND).filter(RewardSpec.Kind.SUPPLIED::equals).isPresent()) {
         add(
             Code.FORBIDDEN,

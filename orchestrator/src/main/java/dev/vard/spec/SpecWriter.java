@@ -55,7 +55,9 @@ public final class SpecWriter {
     put(Keys.CHECKPOINT_EVERY, spec.checkpoint().every());
     put(Keys.CHECKPOINT_KEEP, spec.checkpoint().keep());
     put(Keys.WORKER, spec.worker());
-    put(Keys.THREADS, spec.threads());
+    if (spec.threads() != RunSpec.ANY_THREADS) {
+      put(Keys.THREADS, spec.threads());
+    }
   }
 
   private void add(RewardSpec reward) {
