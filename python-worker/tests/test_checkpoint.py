@@ -169,12 +169,13 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("name", [*FILES, MANIFEST])
-@pytest.mark.parametrize("damage", [*DAMAGES, "missing", "a folder in its place"])
+ALL_DAMAGES = [(name, damage) for name in (*FILES, MANIFEST) for damage in (*DAMAGES, "missing", "a folder in its place")]
+ALL_DAMAGES.remove((MANIFEST, "a byte more"))  # JSON may end in a space
+
+
+@pytest.mark.parametrize(("name", "damage"), ALL_DAMAGES)
 def test_a_damaged_file_is_named(trained: Client, tmp_path: Path, name: str, damage: str) -> None:
     file = save(trained, tmp_path / "c") / name
-    if damage == "a byte more" and name == MANIFEST:
-        pytest.skip("JSON may end in a space")
     whole = file.read_bytes()
     file.unlink()
     if damage == "a folder in its place":
