@@ -32,6 +32,7 @@ public final class OpenStore implements AutoCloseable {
             .deduceEnvironment(false)
             .deduceCloudEnvironment(false)
             .properties(properties)
+            .properties(Map.of("micronaut.health.monitor.enabled", false))
             .singletons(clock)
             .build();
     try {

@@ -1,5 +1,7 @@
 package dev.vard.store;
 
+import io.micronaut.data.connection.exceptions.ConnectionException;
+import io.micronaut.transaction.exceptions.TransactionSystemException;
 import java.sql.SQLException;
 import java.sql.SQLRecoverableException;
 import java.sql.SQLTransientException;
@@ -67,6 +69,9 @@ final class Outage {
       }
       // A rollback that failed over the lost connection hides what it was to undo.
       open.addAll(List.of(next.getSuppressed()));
+      if (next instanceof TransactionSystemException e && e.getApplicationException() != null) {
+        open.add(e.getApplicationException());
+      }
     }
     return Optional.empty();
   }
@@ -81,6 +86,8 @@ final class Outage {
             || STATES.contains(state)
             || state.length() == 5 && CLASSES.contains(state.substring(0, 2));
       }
+      // The pool took the connection away because it broke, and it cannot be put back in order.
+      case ConnectionException connection -> connection.getCause() instanceof SQLException;
       default -> false;
     };
   }

@@ -5,6 +5,8 @@ import io.micronaut.transaction.TransactionDefinition;
 import io.micronaut.transaction.TransactionOperations;
 import jakarta.inject.Singleton;
 import java.sql.Connection;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 import javax.sql.DataSource;
 
@@ -35,10 +37,26 @@ final class Transactions {
   }
 
   private <T> T in(TransactionDefinition definition, Supplier<T> work) {
+    AtomicReference<RuntimeException> inside = new AtomicReference<>();
     try {
-      return operations.execute(definition, status -> work.get());
+      return operations.execute(
+          definition,
+          status -> {
+            try {
+              return work.get();
+            } catch (RuntimeException e) {
+              inside.set(e);
+              throw e;
+            }
+          });
     } catch (RuntimeException e) {
-      throw Outage.in(e).map(Outage::unavailable).map(RuntimeException.class::cast).orElse(e);
+      // What comes out may be that a broken connection could not be put back in order.
+      throw Optional.ofNullable(inside.get())
+          .flatMap(Outage::in)
+          .or(() -> Outage.in(e))
+          .map(Outage::unavailable)
+          .map(RuntimeException.class::cast)
+          .orElse(e);
     }
   }
 }
