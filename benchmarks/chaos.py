@@ -97,8 +97,8 @@ class Life:
 class Server:
     """``vard serve``, which can be killed and started again."""
 
-    def __init__(self, road: str, folder: Path) -> None:
-        self.road, self.folder = road, folder
+    def __init__(self, road: str, folder: Path, **settings: str) -> None:
+        self.road, self.folder, self.settings = road, folder, settings
         folder.mkdir(parents=True, exist_ok=True)
         self.grpc_port, self.http_port = free_port(), free_port()
         self.process: subprocess.Popen[bytes] | None = None
@@ -108,7 +108,7 @@ class Server:
         ready.unlink(missing_ok=True)
         log = (self.folder / "serve.log").open("ab")
         arguments = ["--grpc-port", str(self.grpc_port), "--http-port", str(self.http_port), "--worker", self.road, "--ready-file", str(ready)]
-        environment = os.environ | {"VARD_RUNS": str(self.folder / "runs")}
+        environment = os.environ | {"VARD_RUNS": str(self.folder / "runs")} | self.settings
         self.process = subprocess.Popen([HOME / "vard", "serve", *arguments], cwd=HOME, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         while not ready.exists():
             if self.process.poll() is not None:
