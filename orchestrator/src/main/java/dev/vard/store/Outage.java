@@ -39,7 +39,7 @@ final class Outage {
     return new StoreException(
         StoreException.Kind.UNAVAILABLE,
         "the database does not answer: "
-            + outage.getMessage()
+            + (outage instanceof ConnectionException ? "the connection broke" : outage.getMessage())
             + "; see that it runs, can be reached and has room on its disk",
         outage);
   }
