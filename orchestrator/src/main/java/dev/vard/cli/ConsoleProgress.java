@@ -17,7 +17,6 @@ import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressState;
-import org.jline.nativ.CLibrary;
 
 /**
  * Shows how far a run is: a bar on a terminal, elsewhere a line for each iteration and evaluation.
@@ -25,7 +24,6 @@ import org.jline.nativ.CLibrary;
  * <p>To be closed, so that what is printed next starts on a line of its own.
  */
 final class ConsoleProgress implements RunListener, AutoCloseable {
-  private static final int STANDARD_ERROR = 2;
   private static final int BAR = 24;
 
   /**
@@ -56,16 +54,7 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
 
   /** On standard error, which stays free of results. */
   static ConsoleProgress onStandardError() {
-    return new ConsoleProgress(System.err, isTerminal());
-  }
-
-  /** Asks the system: {@code System.console()} tells of standard input and output only. */
-  private static boolean isTerminal() {
-    try {
-      return CLibrary.isatty(STANDARD_ERROR) == 1;
-    } catch (LinkageError e) {
-      return false;
-    }
+    return new ConsoleProgress(System.err, Terminal.hasError());
   }
 
   @Override

@@ -17,13 +17,13 @@ import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
 
 /** An authority of its own, and certificates that it signed, made by the JDK's keytool. */
-final class TestCertificates {
+public final class TestCertificates {
   private static final String PASSWORD = "changeit";
 
   private final Path folder;
 
   /** Makes the authority. */
-  TestCertificates(Path folder) throws Exception {
+  public TestCertificates(Path folder) throws Exception {
     this.folder = folder;
     keytool(
         "-genkeypair",
@@ -42,11 +42,11 @@ final class TestCertificates {
     write(authority(), pem("CERTIFICATE", certificate("authority").getEncoded()));
   }
 
-  Path authority() {
+  public Path authority() {
     return folder.resolve("authority.pem");
   }
 
-  Path certificate(String name, String suffix) {
+  public Path certificate(String name, String suffix) {
     return folder.resolve(name + suffix);
   }
 
@@ -55,7 +55,7 @@ final class TestCertificates {
    *
    * @param name its common name too
    */
-  void make(String name) throws Exception {
+  public void make(String name) throws Exception {
     keytool(
         "-genkeypair",
         "-alias",

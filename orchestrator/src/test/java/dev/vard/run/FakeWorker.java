@@ -424,13 +424,11 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
     try {
       Path folder = Files.createDirectories(Path.of(request.getPath()));
       Path file = folder.resolve("pytorch_lora_weights.safetensors");
-      Files.writeString(file, "improved " + improvements);
+      String weights = "improved " + improvements + ", after " + hash(history);
+      Files.writeString(file, weights);
       reply(
           answer,
-          ExportResponse.newBuilder()
-              .setFile(file.toString())
-              .setSha256(hash(history + improvements))
-              .build());
+          ExportResponse.newBuilder().setFile(file.toString()).setSha256(hash(weights)).build());
     } catch (IOException e) {
       answer.onError(Status.INTERNAL.withCause(e).asRuntimeException());
     }

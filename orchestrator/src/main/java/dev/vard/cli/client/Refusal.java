@@ -2,6 +2,7 @@ package dev.vard.cli.client;
 
 import com.google.protobuf.Any;
 import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.Message;
 import com.google.rpc.BadRequest;
 import com.google.rpc.ErrorInfo;
 import com.google.rpc.Status;
@@ -99,20 +100,20 @@ final class Refusal {
     return Stream.iterate(e.getCause(), cause -> cause != null, Throwable::getCause);
   }
 
-  private static <T extends com.google.protobuf.Message> Stream<T> details(
-      StatusException e, Class<T> type) {
+  private static <T extends Message> Stream<T> details(StatusException e, Class<T> type) {
     return Stream.ofNullable(StatusProto.fromThrowable(e))
         .map(Status::getDetailsList)
         .flatMap(details -> details.stream())
         .filter(detail -> detail.is(type))
-        .map(detail -> unpack(detail, type));
+        .flatMap(detail -> unpacked(detail, type));
   }
 
-  private static <T extends com.google.protobuf.Message> T unpack(Any detail, Class<T> type) {
+  /** Empty where a detail is not what it says it is: the message is still there to be told. */
+  private static <T extends Message> Stream<T> unpacked(Any detail, Class<T> type) {
     try {
-      return detail.unpack(type);
+      return Stream.of(detail.unpack(type));
     } catch (InvalidProtocolBufferException e) {
-      throw new ClientException("the server's error cannot be read: " + e.getMessage(), e);
+      return Stream.empty();
     }
   }
 }

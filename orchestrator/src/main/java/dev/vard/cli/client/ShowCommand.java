@@ -2,6 +2,7 @@ package dev.vard.cli.client;
 
 import dev.vard.cli.Console;
 import dev.vard.cli.ExitCode;
+import dev.vard.cli.Terminal;
 import dev.vard.proto.v1.GetRunRequest;
 import dev.vard.proto.v1.Run;
 import io.micronaut.context.annotation.Prototype;

@@ -3,6 +3,7 @@ package dev.vard.cli.client;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.rpc.Code;
+import dev.vard.api.TestCertificates;
 import dev.vard.cli.Console;
 import dev.vard.cli.ExitCode;
 import dev.vard.cli.Main;
@@ -163,15 +164,15 @@ class ServerOptionsTest {
   /** A server that shows a certificate, and asks for one. */
   @Nested
   class WithTls {
-    private static SelfSigned server;
-    private static SelfSigned client;
+    private static TestCertificates certificates;
     private FakeRunService service;
     private Vard vard;
 
     @BeforeAll
     static void makeCertificates() throws Exception {
-      server = SelfSigned.make(folder, "server");
-      client = SelfSigned.make(folder, "client");
+      certificates = new TestCertificates(folder);
+      certificates.make("server");
+      certificates.make("ada");
     }
 
     @BeforeEach
@@ -179,8 +180,8 @@ class ServerOptionsTest {
       service =
           new FakeRunService(
               TlsServerCredentials.newBuilder()
-                  .keyManager(server.certificate().toFile(), server.key().toFile())
-                  .trustManager(client.certificate().toFile())
+                  .keyManager(file("server", ".crt").toFile(), file("server", ".key").toFile())
+                  .trustManager(certificates.authority().toFile())
                   .clientAuth(TlsServerCredentials.ClientAuth.REQUIRE)
                   .build());
       vard = new Vard(service.address());
@@ -189,6 +190,10 @@ class ServerOptionsTest {
     @AfterEach
     void end() {
       service.close();
+    }
+
+    private static Path file(String name, String suffix) {
+      return certificates.certificate(name, suffix);
     }
 
     private int list(String... more) {
@@ -203,11 +208,11 @@ class ServerOptionsTest {
       assertThat(
               list(
                   "--ca",
-                  server.certificate().toString(),
+                  certificates.authority().toString(),
                   "--cert",
-                  client.certificate().toString(),
+                  file("ada", ".crt").toString(),
                   "--key",
-                  client.key().toString()))
+                  file("ada", ".key").toString()))
           .isEqualTo(ExitCode.OK);
     }
 
