@@ -28,7 +28,7 @@ from vard.v1 import worker_pb2 as pb
 from vard_worker.handler import METHODS
 from vard_worker.server import SERVICE
 
-REQUESTS = int(os.environ.get("VARD_FUZZ_REQUESTS", "400"))
+REQUESTS = int(os.environ.get("VARD_FUZZ_REQUESTS", "300"))
 SEED = int(os.environ.get("VARD_FUZZ_SEED", "1"))
 DEADLINE = 0.5
 """Seconds. What is lawful but long is given up, as an orchestrator would."""
@@ -246,6 +246,7 @@ def closes(request: bytes) -> bool:
 # ------------------------------------------------------------------------------------------------ the test
 
 
+@pytest.mark.timeout(300 + REQUESTS)
 def test_nonsense_is_refused_and_leaves_no_trace(worker: Worker, client: Client, tiny_sd: Path, storage: Path, tmp_path: Path) -> None:
     opening = open_request(tiny_sd, SESSION)
     worker.ask("Open", opening)
