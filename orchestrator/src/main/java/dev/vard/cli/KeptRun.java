@@ -19,6 +19,7 @@ import dev.vard.store.OpenStore;
 import dev.vard.store.RunStore;
 import dev.vard.store.StoredRun;
 import dev.vard.worker.WorkerClient;
+import dev.vard.worker.WorkerSecurity;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -42,11 +43,13 @@ final class KeptRun implements AutoCloseable {
   private final OpenStore database;
   private final RunFolder folder;
   private final RunSpec spec;
+  private final WorkerSecurity security;
 
-  private KeptRun(OpenStore database, RunFolder folder, RunSpec spec) {
+  private KeptRun(OpenStore database, RunFolder folder, RunSpec spec, WorkerSecurity security) {
     this.database = database;
     this.folder = folder;
     this.spec = spec;
+    this.security = security;
   }
 
   /** Whether a run was kept in this folder. */
@@ -55,7 +58,7 @@ final class KeptRun implements AutoCloseable {
   }
 
   /** A new run. */
-  static KeptRun begin(RunFolder folder, RunSpec spec) {
+  static KeptRun begin(RunFolder folder, RunSpec spec, WorkerSecurity security) {
     OpenStore database = open(folder.root());
     database
         .store()
@@ -69,7 +72,7 @@ final class KeptRun implements AutoCloseable {
                 SpecWriter.write(spec),
                 spec.algorithm().iterations(),
                 0));
-    return new KeptRun(database, folder, spec);
+    return new KeptRun(database, folder, spec, security);
   }
 
   /**
@@ -77,7 +80,8 @@ final class KeptRun implements AutoCloseable {
    *
    * @param worker another worker than the specification's
    */
-  static KeptRun resume(Path root, SpecReader reader, Optional<String> worker) {
+  static KeptRun resume(
+      Path root, SpecReader reader, Optional<String> worker, WorkerSecurity security) {
     OpenStore database = open(root);
     try {
       String id = database.store().queue(EnumSet.allOf(RunStatus.class)).getFirst().id();
@@ -91,7 +95,7 @@ final class KeptRun implements AutoCloseable {
       if (run.status() != RunStatus.DONE) {
         database.store().resume(run.id());
       }
-      return new KeptRun(database, RunFolder.of(root, run.id()), spec);
+      return new KeptRun(database, RunFolder.of(root, run.id()), spec, security);
     } catch (RuntimeException e) {
       database.close();
       throw e;
@@ -179,7 +183,7 @@ final class KeptRun implements AutoCloseable {
     @Override
     public WorkerClient acquire() {
       if (client.isEmpty()) {
-        client = Optional.of(FineTuning.openWorker(spec, folder.workerLog()));
+        client = Optional.of(FineTuning.openWorker(spec, folder.workerLog(), security));
       }
       return client.get();
     }

@@ -17,6 +17,9 @@ import dev.vard.spec.SpecReader;
 import dev.vard.store.StoreException;
 import dev.vard.worker.WorkerClient;
 import dev.vard.worker.WorkerException;
+import dev.vard.worker.WorkerSecurity;
+import io.micronaut.context.BeanProvider;
+import io.micronaut.context.exceptions.BeanInstantiationException;
 import jakarta.inject.Inject;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -49,6 +52,7 @@ final class RunCommand implements Callable<Integer> {
   private final SpecReader reader;
   private final MachineSettings machine;
   private final Console console;
+  private final BeanProvider<WorkerSecurity> security;
 
   @Spec private CommandSpec command;
 
@@ -96,10 +100,15 @@ final class RunCommand implements Callable<Integer> {
   private boolean verbose;
 
   @Inject
-  RunCommand(SpecReader reader, MachineSettings machine, Console console) {
+  RunCommand(
+      SpecReader reader,
+      MachineSettings machine,
+      Console console,
+      BeanProvider<WorkerSecurity> security) {
     this.reader = reader;
     this.machine = machine;
     this.console = console;
+    this.security = security;
   }
 
   @Override
@@ -113,6 +122,10 @@ final class RunCommand implements Callable<Integer> {
       return failed(e, e.cancelled() ? ExitCode.CANCELLED : ExitCode.FAILED);
     } catch (StoreException e) {
       return failed(e, ExitCode.FAILED);
+    } catch (BeanInstantiationException e) {
+      // Settings that do not go together.
+      return failed(
+          e.getCause() instanceof IllegalArgumentException cause ? cause : e, ExitCode.BAD_USAGE);
     } catch (WorkerException e) {
       return failed(
           e, e.kind() == WorkerException.Kind.CANCELLED ? ExitCode.CANCELLED : ExitCode.FAILED);
@@ -136,7 +149,7 @@ final class RunCommand implements Callable<Integer> {
       if (ephemeral) {
         return runEphemeral(spec, folder);
       }
-      try (KeptRun run = KeptRun.begin(folder, spec)) {
+      try (KeptRun run = KeptRun.begin(folder, spec, security.get())) {
         return run(run);
       }
     }
@@ -150,7 +163,7 @@ final class RunCommand implements Callable<Integer> {
       throw wrong("--resume " + root + ": no run was kept there; name the folder of a run");
     }
     try (Cancellation cancellation = Cancellation.ofThisThread(console);
-        KeptRun run = KeptRun.resume(root, reader, worker)) {
+        KeptRun run = KeptRun.resume(root, reader, worker, security.get())) {
       if (run.done()) {
         console
             .err()
@@ -206,7 +219,7 @@ final class RunCommand implements Callable<Integer> {
 
   private int runEphemeral(RunSpec spec, RunFolder folder) {
     try (ConsoleProgress progress = ConsoleProgress.onStandardError();
-        WorkerClient client = FineTuning.openWorker(spec, folder.workerLog())) {
+        WorkerClient client = FineTuning.openWorker(spec, folder.workerLog(), security.get())) {
       print(
           spec,
           folder,

@@ -6,6 +6,7 @@ import dev.vard.spec.RunSpec;
 import dev.vard.worker.WorkerClient;
 import dev.vard.worker.WorkerClients;
 import dev.vard.worker.WorkerLocation;
+import dev.vard.worker.WorkerSecurity;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.List;
@@ -44,9 +45,10 @@ public final class FineTuning {
    * The worker that a specification asks for.
    *
    * @param log takes what a local worker writes
+   * @param security for a worker at {@code host:port}
    */
-  public static WorkerClient openWorker(RunSpec spec, Path log) {
-    return WorkerClients.open(location(spec), log);
+  public static WorkerClient openWorker(RunSpec spec, Path log, WorkerSecurity security) {
+    return WorkerClients.open(location(spec), log, security, Optional.empty());
   }
 
   private static WorkerLocation location(RunSpec spec) {

@@ -9,6 +9,7 @@ import dev.vard.spec.RunSpec;
 import dev.vard.spec.SpecReader;
 import dev.vard.worker.TinyModel;
 import dev.vard.worker.WorkerClient;
+import dev.vard.worker.WorkerSecurity;
 import java.io.IOException;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
@@ -69,7 +70,7 @@ class KilledWorkerTest {
     public WorkerClient acquire() {
       if (client == null) {
         List<ProcessHandle> before = ProcessHandle.current().children().toList();
-        WorkerClient real = FineTuning.openWorker(spec, log);
+        WorkerClient real = FineTuning.openWorker(spec, log, WorkerSecurity.NONE);
         processes =
             ProcessHandle.current().children().filter(child -> !before.contains(child)).toList();
         starts++;
