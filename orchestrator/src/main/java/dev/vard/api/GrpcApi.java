@@ -21,6 +21,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 
@@ -40,8 +41,7 @@ public final class GrpcApi implements AutoCloseable {
   private final Streams streams;
 
   /** Kept, for the platform forgets the level of a logger that nobody holds. */
-  private final Logger transportLog =
-      Logger.getLogger("io.grpc.netty.shaded.io.grpc.netty.NettyServerHandler");
+  private final Logger transportLog = Logger.getLogger("io.grpc.netty.shaded.io.grpc.netty");
 
   private final HealthStatusManager health = new HealthStatusManager();
   private final ExecutorService calls =
@@ -49,6 +49,7 @@ public final class GrpcApi implements AutoCloseable {
   private final ScheduledExecutorService reload =
       Executors.newSingleThreadScheduledExecutor(
           Thread.ofPlatform().name("certificate").daemon().factory());
+  private final AtomicBoolean closed = new AtomicBoolean();
   private Server server;
 
   /**
@@ -59,7 +60,7 @@ public final class GrpcApi implements AutoCloseable {
     this.runs = runs;
     this.authenticator = authenticator;
     this.streams = streams;
-    // It warns, with a trace, of every reader that leaves while something is on its way.
+    // It warns, with a trace, of readers that leave and of requests that are too large.
     transportLog.setLevel(Level.SEVERE);
     ready(false);
   }
@@ -117,6 +118,9 @@ public final class GrpcApi implements AutoCloseable {
   /** Takes no more calls, tells the watchers, and lets calls in hand end. */
   @Override
   public void close() {
+    if (closed.getAndSet(true)) {
+      return;
+    }
     health.enterTerminalState();
     if (server != null) {
       server.shutdown();

@@ -39,9 +39,17 @@ final class Outage {
     return new StoreException(
         StoreException.Kind.UNAVAILABLE,
         "the database does not answer: "
-            + (outage instanceof ConnectionException ? "the connection broke" : outage.getMessage())
+            + message(outage)
             + "; see that it runs, can be reached and has room on its disk",
         outage);
+  }
+
+  private static String message(Exception outage) {
+    return switch (outage) {
+      case ConnectionException connection -> "the connection broke";
+      case InterruptedException interrupted -> "the thread was told not to wait for it";
+      default -> outage.getMessage();
+    };
   }
 
   static boolean heldByAnother(SQLException e) {
@@ -88,6 +96,8 @@ final class Outage {
       }
       // The pool took the connection away because it broke, and it cannot be put back in order.
       case ConnectionException connection -> connection.getCause() instanceof SQLException;
+      // While the pool was waited for.
+      case InterruptedException interrupted -> true;
       default -> false;
     };
   }

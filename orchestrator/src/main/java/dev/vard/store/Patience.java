@@ -29,8 +29,8 @@ final class Patience {
   }
 
   /**
-   * An interrupted thread gets one more attempt, in which it is not disturbed: an interrupt asks to
-   * wait no longer, not to lose what is to be written.
+   * An interrupted thread gets one more attempt, in which it was not disturbed: an interrupt asks
+   * to wait no longer, not to lose what is to be written.
    *
    * @throws StoreException UNAVAILABLE, if the thread was interrupted and the database is gone; the
    *     thread is interrupted again then
@@ -51,12 +51,17 @@ final class Patience {
           if (e.kind() != StoreException.Kind.UNAVAILABLE) {
             throw e;
           }
+          again = true;
+          if (Thread.interrupted()) {
+            // It may be the interrupt that made it fail, and not the database.
+            interrupted = true;
+            continue;
+          }
           gone(e);
           if (interrupted) {
             throw e;
           }
         }
-        again = true;
         try {
           Thread.sleep(wait);
         } catch (InterruptedException e) {

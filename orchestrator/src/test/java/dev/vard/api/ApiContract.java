@@ -374,7 +374,7 @@ abstract class ApiContract {
     runs.file(run, "large", new byte[32 << 20]);
 
     try (AutoCloseable download = alice.downloadAndDoze("runs/" + run + "/artifacts/large")) {
-      LiveApi.eventually(() -> api.streams().open() == 1);
+      LiveApi.eventually(() -> api.streams().sending() == 1);
       LiveApi.eventually(() -> api.streams().sending() == 0);
     }
 

@@ -55,6 +55,10 @@ final class LiveApi implements AutoCloseable {
     return http.getURI().resolve(path);
   }
 
+  GrpcApi grpc() {
+    return context.getBean(GrpcApi.class);
+  }
+
   Streams streams() {
     return context.getBean(Streams.class);
   }

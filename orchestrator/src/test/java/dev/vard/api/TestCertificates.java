@@ -6,9 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
-import java.security.Key;
 import java.security.KeyStore;
-import java.security.cert.Certificate;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
@@ -18,86 +16,57 @@ import javax.net.ssl.TrustManagerFactory;
 
 /** An authority of its own, and certificates that it signed, made by the JDK's keytool. */
 public final class TestCertificates {
-  private static final String PASSWORD = "changeit";
+  private static final String AUTHORITY = "authority";
+  private static final char[] PASSWORD = "changeit".toCharArray();
 
   private final Path folder;
 
   /** Makes the authority. */
   public TestCertificates(Path folder) throws Exception {
     this.folder = folder;
-    keytool(
-        "-genkeypair",
-        "-alias",
-        "authority",
-        "-keyalg",
-        "EC",
-        "-dname",
-        "CN=authority",
-        "-ext",
-        "bc:c",
-        "-keystore",
-        store("authority"),
-        "-validity",
-        "2");
-    write(authority(), pem("CERTIFICATE", certificate("authority").getEncoded()));
+    keytool("-alias", AUTHORITY, "-dname", "CN=authority", "-ext", "bc:c");
+    Files.writeString(
+        authority(), pem("CERTIFICATE", load().getCertificate(AUTHORITY).getEncoded()));
   }
 
   public Path authority() {
     return folder.resolve("authority.pem");
   }
 
-  public Path certificate(String name, String suffix) {
-    return folder.resolve(name + suffix);
+  /** What a certificate's file is called. */
+  static String file(String name, String suffix) {
+    return name.replaceAll("\\W", "-") + suffix;
   }
 
   /**
-   * Makes a certificate for the loopback address, as {@code NAME.crt} and {@code NAME.key}.
+   * @param suffix {@code .crt} or {@code .key}
+   */
+  public Path certificate(String name, String suffix) {
+    return folder.resolve(file(name, suffix));
+  }
+
+  /**
+   * Makes a certificate for the loopback address.
    *
    * @param name its common name too
    */
   public void make(String name) throws Exception {
     keytool(
-        "-genkeypair",
         "-alias",
         name,
-        "-keyalg",
-        "EC",
         "-dname",
         "CN=" + name,
-        "-keystore",
-        store(name),
-        "-validity",
-        "2");
-    Path request = folder.resolve(name + ".csr");
-    Path signed = folder.resolve(name + ".crt");
-    keytool("-certreq", "-alias", name, "-file", request.toString(), "-keystore", store(name));
-    keytool(
-        "-gencert",
-        "-alias",
-        "authority",
-        "-infile",
-        request.toString(),
-        "-rfc",
-        "-outfile",
-        signed.toString(),
+        "-signer",
+        AUTHORITY,
         "-ext",
-        "san=ip:127.0.0.1,dns:localhost",
-        "-keystore",
-        store("authority"),
-        "-validity",
-        "2");
-    Key key = load(name).getKey(name, PASSWORD.toCharArray());
-    write(folder.resolve(name + ".key"), pem("PRIVATE KEY", key.getEncoded()));
-    keytool(
-        "-importcert",
-        "-noprompt",
-        "-alias",
-        "authority",
-        "-file",
-        authority().toString(),
-        "-keystore",
-        store(name));
-    keytool("-importcert", "-alias", name, "-file", signed.toString(), "-keystore", store(name));
+        "san=ip:127.0.0.1,dns:localhost");
+    KeyStore store = load();
+    Files.writeString(
+        folder.resolve(file(name, ".crt")),
+        pem("CERTIFICATE", store.getCertificate(name).getEncoded()));
+    Files.writeString(
+        folder.resolve(file(name, ".key")),
+        pem("PRIVATE KEY", store.getKey(name, PASSWORD).getEncoded()));
   }
 
   /** Trusts the authority. */
@@ -110,7 +79,11 @@ public final class TestCertificates {
   /** Trusts the authority, and shows a certificate. */
   SSLContext showing(String name) throws Exception {
     KeyManagerFactory keys = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
-    keys.init(load(name), PASSWORD.toCharArray());
+    KeyStore store = KeyStore.getInstance("PKCS12");
+    store.load(null, null);
+    store.setKeyEntry(
+        name, load().getKey(name, PASSWORD), PASSWORD, load().getCertificateChain(name));
+    keys.init(store, PASSWORD);
     SSLContext context = SSLContext.getInstance("TLS");
     context.init(keys.getKeyManagers(), trust().getTrustManagers(), null);
     return context;
@@ -119,34 +92,32 @@ public final class TestCertificates {
   private TrustManagerFactory trust() throws GeneralSecurityException, IOException {
     KeyStore store = KeyStore.getInstance("PKCS12");
     store.load(null, null);
-    store.setCertificateEntry("authority", certificate("authority"));
+    store.setCertificateEntry(AUTHORITY, load().getCertificate(AUTHORITY));
     TrustManagerFactory trust =
         TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
     trust.init(store);
     return trust;
   }
 
-  private Certificate certificate(String name) throws GeneralSecurityException, IOException {
-    return load(name).getCertificate(name);
-  }
-
-  private KeyStore load(String name) throws GeneralSecurityException, IOException {
+  private KeyStore load() throws GeneralSecurityException, IOException {
     KeyStore store = KeyStore.getInstance("PKCS12");
-    try (InputStream in = Files.newInputStream(Path.of(store(name)))) {
-      store.load(in, PASSWORD.toCharArray());
+    try (InputStream in = Files.newInputStream(store())) {
+      store.load(in, PASSWORD);
     }
     return store;
   }
 
-  private String store(String name) {
-    return folder.resolve(name + ".p12").toString();
+  private Path store() {
+    return folder.resolve("store.p12");
   }
 
-  private static void keytool(String... arguments) throws Exception {
+  private void keytool(String... arguments) throws Exception {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "keytool").toString());
+    command.addAll(List.of("-genkeypair", "-keyalg", "EC", "-validity", "2"));
+    command.addAll(List.of("-storetype", "PKCS12", "-storepass", new String(PASSWORD)));
+    command.addAll(List.of("-keystore", store().toString()));
     command.addAll(List.of(arguments));
-    command.addAll(List.of("-storetype", "PKCS12", "-storepass", PASSWORD));
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
     String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     if (process.waitFor() != 0) {
@@ -157,9 +128,5 @@ public final class TestCertificates {
   private static String pem(String what, byte[] der) {
     String body = Base64.getMimeEncoder(64, new byte[] {'\n'}).encodeToString(der);
     return "-----BEGIN %s-----\n%s\n-----END %s-----\n".formatted(what, body, what);
-  }
-
-  private static void write(Path file, String text) throws IOException {
-    Files.writeString(file, text);
   }
 }

@@ -2,6 +2,7 @@ package dev.vard.store;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.tuple;
 
 import dev.vard.run.Checkpoint;
 import dev.vard.run.FencedException;
@@ -32,6 +33,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumSet;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -41,6 +43,7 @@ import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
@@ -734,9 +737,9 @@ abstract class RunStoreContract {
     assertThat(store.events("a", 2, 2))
         .extracting(StoredEvent::sequence, StoredEvent::json)
         .containsExactly(
-            org.assertj.core.groups.Tuple.tuple(
+            tuple(
                 3L, "{\"event\":\"checkpointed\",\"iteration\":1,\"bytes\":1000,\"seconds\":0.5}"),
-            org.assertj.core.groups.Tuple.tuple(
+            tuple(
                 4L, "{\"event\":\"checkpointed\",\"iteration\":2,\"bytes\":1000,\"seconds\":0.5}"));
     assertThat(store.find("a").orElseThrow().lastSequence()).isEqualTo(5);
   }
@@ -899,6 +902,40 @@ abstract class RunStoreContract {
   }
 
   @Test
+  void shouldWriteDownWhatAnInterruptedThreadHasToSay() {
+    RunJournal journal = running("a").journal();
+
+    Thread.currentThread().interrupt();
+    journal.answered(ROUND, 0, 1);
+    journal.commit(Made.state(0), List.of());
+
+    assertThat(Thread.interrupted()).isTrue();
+    assertThat(journal.answers(ROUND)).hasSize(1);
+    assertThat(journal.state()).isPresent();
+  }
+
+  @Test
+  void shouldLoseNothingToInterruptsThatComeAtAnyMoment() throws Exception {
+    RunJournal journal = running("a").journal();
+    int count = 200;
+    Thread writer =
+        Thread.ofVirtual()
+            .start(
+                () -> {
+                  for (int i = 0; i < count; i++) {
+                    journal.answered(ROUND, i, i);
+                  }
+                });
+
+    while (writer.isAlive()) {
+      writer.interrupt();
+      LockSupport.parkNanos(500_000);
+    }
+
+    assertThat(journal.answers(ROUND)).hasSize(count);
+  }
+
+  @Test
   void shouldFenceAnAnswerThatComesInWhileTheRunIsClaimed() throws Exception {
     RunJournal old = running("a").journal();
     List<Callable<Map<Integer, Double>>> both =
@@ -951,7 +988,7 @@ abstract class RunStoreContract {
 
   @Test
   void shouldPageWithoutMissingOrDoublingRunsOfTheSameInstant() {
-    Set<String> ids = new java.util.HashSet<>();
+    Set<String> ids = new HashSet<>();
     for (int i = 0; i < 7; i++) {
       create("r" + i);
       ids.add("r" + i);
