@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20, help="in each disturbed run")
     parser.add_argument("--seed", type=int, default=1, help="of targets and waits")
     parser.add_argument("--roads", nargs="+", default=["local", "embedded"], choices=["local", "embedded"])
-    parser.add_argument("--iterations", type=int, default=12)
+    parser.add_argument("--iterations", type=int, default=8)
     parser.add_argument("--no-docs", action="store_true", help="only print")
     options = parser.parse_args()
     rows = []
@@ -49,7 +49,7 @@ def main() -> None:
         rows.append(compare(road, plain, killed))
         print(table(HEADER, rows), flush=True)
     text = (
-        f"`./vard bench chaos --kills {options.kills} --seed {options.seed}` on {machine()}: the example at small size ({options.iterations} iterations "
+        f"`./vard bench chaos --kills {options.kills} --seed {options.seed} --iterations {options.iterations}` on {machine()}: the example at small size ({options.iterations} iterations "
         "of 8 images, one thread), undisturbed and then with SIGKILL at random moments; seconds are on the clock.\n\n" + table(HEADER, rows)
     )
     print("\n" + text)
