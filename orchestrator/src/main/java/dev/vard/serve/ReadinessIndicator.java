@@ -1,9 +1,11 @@
 package dev.vard.serve;
 
+import io.micronaut.context.annotation.Requires;
 import io.micronaut.health.HealthStatus;
 import io.micronaut.management.health.indicator.HealthIndicator;
 import io.micronaut.management.health.indicator.HealthResult;
 import io.micronaut.management.health.indicator.annotation.Readiness;
+import jakarta.inject.Singleton;
 import java.util.Map;
 import org.reactivestreams.Publisher;
 import reactor.core.publisher.Mono;
@@ -11,6 +13,8 @@ import reactor.core.scheduler.Schedulers;
 
 /** {@code /health/readiness}: what {@link dev.vard.serve.Readiness} reports. */
 @Readiness
+@Singleton
+@Requires(beans = dev.vard.serve.Readiness.class)
 final class ReadinessIndicator implements HealthIndicator {
   private static final String NAME = "orchestrator";
 

@@ -96,11 +96,6 @@ final class ServeBeans {
   }
 
   @Singleton
-  ReadinessIndicator indicator(Readiness readiness) {
-    return new ReadinessIndicator(readiness);
-  }
-
-  @Singleton
   Orchestrator orchestrator(Dispatcher dispatcher, Readiness readiness) {
     return new Orchestrator(dispatcher, readiness);
   }
