@@ -17,8 +17,15 @@ public sealed interface Action {
   /** Draw images on held-out seeds, score them, and forget them. */
   record Evaluate(int iteration, List<Trajectory> trajectories) implements Action {}
 
-  /** Draw trajectories, keep them on the worker, and score their images. */
+  /** Draw trajectories, keep them on the worker, and put their images to the reward. */
   record Collect(int iteration, long operation, List<Trajectory> trajectories) implements Change {}
+
+  /**
+   * Wait for the scores of what was collected.
+   *
+   * @param round the iteration that collected it
+   */
+  record Score(int iteration, int round) implements Action {}
 
   /** Compare the value network with targets that it was not fitted to. */
   record AssessValue(int iteration, List<Target> targets, int batch) implements Action {}

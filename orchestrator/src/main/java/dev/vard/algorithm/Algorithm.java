@@ -3,6 +3,7 @@ package dev.vard.algorithm;
 import dev.vard.spec.AlgorithmSpec.DdpoSpec;
 import dev.vard.spec.AlgorithmSpec.VardSpec;
 import dev.vard.spec.RunSpec;
+import java.util.List;
 
 /**
  * A training algorithm. Both functions are pure: the same state and outcome give the same answer,
@@ -18,6 +19,9 @@ public interface Algorithm<S extends AlgorithmState> {
   /** The state before anything was done. */
   S start();
 
+  /** The trajectories that an iteration collects. */
+  List<Trajectory> trajectories(int iteration);
+
   /** What to do now. */
   Action action(S state);
 
@@ -30,9 +34,7 @@ public interface Algorithm<S extends AlgorithmState> {
 
   /** The algorithm that a specification asks for. */
   static Algorithm<?> of(RunSpec spec) {
-    Schedule schedule =
-        new Schedule(
-            new Seeds(spec.seed()), spec.prompts(), spec.algorithm().samples(), spec.evaluate());
+    Schedule schedule = new Schedule(spec);
     return switch (spec.algorithm()) {
       case VardSpec vard -> new Vard(vard, schedule);
       case DdpoSpec ddpo -> new Ddpo(ddpo, schedule);

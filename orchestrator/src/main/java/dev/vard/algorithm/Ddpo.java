@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalDouble;
 
 /**
  * DDPO (Black et al., "Training Diffusion Models with Reinforcement Learning", 2023): a policy
@@ -37,7 +38,12 @@ public final class Ddpo implements Algorithm<DdpoState> {
 
   @Override
   public DdpoState start() {
-    return new DdpoState(Progress.START, List.of(), Map.of(), controller.start());
+    return new DdpoState(Progress.START, 0, List.of(), Map.of(), controller.start());
+  }
+
+  @Override
+  public List<Trajectory> trajectories(int iteration) {
+    return schedule.training(iteration);
   }
 
   @Override
@@ -48,21 +54,23 @@ public final class Ddpo implements Algorithm<DdpoState> {
     return switch (state.progress().step()) {
       case EVALUATE -> new Action.Evaluate(iteration, schedule.evaluation());
       case COLLECT -> new Action.Collect(iteration, operation, schedule.training(iteration));
+      case SCORE -> new Action.Score(iteration, state.scored() + 1);
       case IMPROVE ->
           new Action.ImprovePolicy(
               iteration,
               operation,
-              ids(iteration),
+              rewarded(state).stream().map(Scored::id).toList(),
               policy.steps(),
               policy.batch(),
-              policy.learningRate(iteration, 1, spec.iterations()),
+              policy.learningRate(iteration, schedule.staleness() + 1, schedule.iterations()),
               policy.maxGradientNorm(),
               schedule.seeds().of(Purpose.IMPROVE, iteration, 0),
               state.kl().weight(),
               new Objective.ClippedRatio(advantages(state), spec.clip()));
-      case RELEASE -> new Action.Release(iteration, operation, ids(iteration));
+      case RELEASE ->
+          new Action.Release(iteration, operation, state.fresh().stream().map(Scored::id).toList());
       case FINISH -> new Action.Finish(iteration);
-      case ASSESS, FIT ->
+      case AHEAD, ASSESS, FIT ->
           throw new IllegalArgumentException(
               "DDPO has no value network to " + state.progress().step());
     };
@@ -72,27 +80,29 @@ public final class Ddpo implements Algorithm<DdpoState> {
   public DdpoState next(DdpoState state, Outcome outcome) {
     Progress progress = state.progress();
     return switch (outcome) {
-      case Outcome.Evaluated(List<Double> rewards) when progress.step() == Step.EVALUATE -> {
+      case Outcome.Evaluated(List<OptionalDouble> rewards)
+          when progress.step() == Step.EVALUATE -> {
         Progress evaluated = progress.evaluated(rewards.size());
         yield state.with(
-            progress.iteration() == spec.iterations()
+            progress.iteration() == schedule.iterations()
                 ? evaluated.to(Step.FINISH)
                 : evaluated.nextIteration());
       }
-      case Outcome.Collected(List<Double> rewards) when progress.step() == Step.COLLECT ->
-          collected(state, rewards);
+      case Outcome.Collected() when progress.step() == Step.COLLECT ->
+          toScore(state.with(progress.changed(Step.SCORE)));
+      case Outcome.Rewarded(List<OptionalDouble> rewards) when progress.step() == Step.SCORE ->
+          toScore(rewarded(state, rewards));
       case Outcome.Improved(List<Double> kls) when progress.step() == Step.IMPROVE ->
           new DdpoState(
               progress.changed(Step.RELEASE),
+              state.scored(),
               state.fresh(),
               state.history(),
               controller.next(state.kl(), kls));
       case Outcome.Released() when progress.step() == Step.RELEASE -> {
-        Progress released = progress.changed(Step.EVALUATE);
         yield new DdpoState(
-            schedule.evaluates(progress.iteration(), spec.iterations())
-                ? released
-                : released.nextIteration(),
+            afterRelease(progress.changed(Step.RELEASE)),
+            state.scored(),
             List.of(),
             state.history(),
             state.kl());
@@ -103,39 +113,64 @@ public final class Ddpo implements Algorithm<DdpoState> {
     };
   }
 
-  private DdpoState collected(DdpoState state, List<Double> rewards) {
-    if (rewards.size() != spec.samples()) {
-      throw new IllegalArgumentException(
-          rewards.size() + " rewards for " + spec.samples() + " trajectories");
+  private Progress afterRelease(Progress progress) {
+    return schedule.evaluates(progress.iteration())
+        ? progress.to(Step.EVALUATE)
+        : progress.nextIteration();
+  }
+
+  /** Waits for what is due, then learns; where nothing is due, there is nothing to learn from. */
+  private DdpoState toScore(DdpoState state) {
+    Progress progress = state.progress();
+    if (state.scored() < schedule.due(progress.iteration())) {
+      return state.with(progress.to(Step.SCORE));
     }
+    return state.fresh().isEmpty()
+        ? state.with(afterRelease(progress))
+        : state.with(progress.to(Step.IMPROVE));
+  }
+
+  private DdpoState rewarded(DdpoState state, List<OptionalDouble> rewards) {
+    int round = state.scored() + 1;
+    List<Trajectory> trajectories = schedule.training(round);
+    List<Scored> fresh = new ArrayList<>(state.fresh());
+    fresh.addAll(Scored.round(round, trajectories, rewards));
     Map<String, List<Double>> history = new HashMap<>(state.history());
-    List<Trajectory> trajectories = schedule.training(state.progress().iteration());
     for (int i = 0; i < rewards.size(); i++) {
-      List<Double> last =
-          new ArrayList<>(history.getOrDefault(trajectories.get(i).prompt(), List.of()));
-      last.add(rewards.get(i));
-      history.put(
-          trajectories.get(i).prompt(),
-          List.copyOf(last.subList(Math.max(0, last.size() - HISTORY), last.size())));
+      if (rewards.get(i).isPresent()) {
+        String prompt = trajectories.get(i).prompt();
+        List<Double> last = new ArrayList<>(history.getOrDefault(prompt, List.of()));
+        last.add(rewards.get(i).getAsDouble());
+        history.put(
+            prompt, List.copyOf(last.subList(Math.max(0, last.size() - HISTORY), last.size())));
+      }
     }
     return new DdpoState(
-        state.progress().collected(rewards.size(), Step.IMPROVE), rewards, history, state.kl());
+        state.progress().scored(rewards.size(), Step.SCORE), round, fresh, history, state.kl());
+  }
+
+  /** Of the trajectories that got their scores in this iteration, those that were not left out. */
+  private static List<Scored> rewarded(DdpoState state) {
+    return state.fresh().stream().filter(scored -> scored.reward().isPresent()).toList();
   }
 
   private List<Double> advantages(DdpoState state) {
-    Moments batch = Moments.of(state.fresh());
+    List<Scored> rewarded = rewarded(state);
+    Moments batch =
+        Moments.of(rewarded.stream().map(scored -> scored.reward().getAsDouble()).toList());
+    Map<String, String> prompts = new HashMap<>();
+    rewarded.stream()
+        .map(Scored::iteration)
+        .distinct()
+        .flatMap(round -> schedule.training(round).stream())
+        .forEach(trajectory -> prompts.put(trajectory.id(), trajectory.prompt()));
     List<Double> advantages = new ArrayList<>();
-    List<Trajectory> trajectories = schedule.training(state.progress().iteration());
-    for (int i = 0; i < state.fresh().size(); i++) {
-      List<Double> own = state.history().get(trajectories.get(i).prompt());
+    for (Scored scored : rewarded) {
+      List<Double> own = state.history().get(prompts.get(scored.id()));
       Moments moments = own.size() >= ENOUGH ? Moments.of(own) : batch;
-      double advantage = moments.normalise(state.fresh().get(i));
+      double advantage = moments.normalise(scored.reward().getAsDouble());
       advantages.add(Math.clamp(advantage, -spec.advantageClip(), spec.advantageClip()));
     }
     return advantages;
-  }
-
-  private List<String> ids(int iteration) {
-    return schedule.training(iteration).stream().map(Trajectory::id).toList();
   }
 }

@@ -8,12 +8,17 @@ import java.util.TreeMap;
 /**
  * DDPO between two steps.
  *
- * @param fresh the iteration's rewards, in the order of its trajectories
+ * @param scored iterations whose trajectories have their rewards
+ * @param fresh the trajectories that got theirs in this iteration
  * @param history each prompt's last rewards, oldest first
  * @param kl what the controller of the KL remembers
  */
 public record DdpoState(
-    Progress progress, List<Double> fresh, Map<String, List<Double>> history, KlState kl)
+    Progress progress,
+    int scored,
+    List<Scored> fresh,
+    Map<String, List<Double>> history,
+    KlState kl)
     implements AlgorithmState {
 
   public DdpoState {
@@ -23,6 +28,6 @@ public record DdpoState(
   }
 
   DdpoState with(Progress progress) {
-    return new DdpoState(progress, fresh, history, kl);
+    return new DdpoState(progress, scored, fresh, history, kl);
   }
 }

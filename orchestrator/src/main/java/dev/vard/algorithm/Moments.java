@@ -8,13 +8,15 @@ import java.util.List;
  * @param squares Σ (x − mean)²
  */
 public record Moments(long count, double mean, double squares) {
-  static final Moments NONE = new Moments(0, 0, 0);
+  public static final Moments NONE = new Moments(0, 0, 0);
 
-  static Moments of(List<Double> values) {
+  /** Of numbers. */
+  public static Moments of(List<Double> values) {
     return NONE.with(values);
   }
 
-  Moments with(List<Double> values) {
+  /** With more numbers. */
+  public Moments with(List<Double> values) {
     long n = count;
     double m = mean;
     double s = squares;
@@ -34,7 +36,7 @@ public record Moments(long count, double mean, double squares) {
   }
 
   /** (value − mean) / deviation. */
-  double normalise(double value) {
+  public double normalise(double value) {
     return (value - mean) / deviation();
   }
 }

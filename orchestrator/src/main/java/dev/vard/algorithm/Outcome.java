@@ -1,6 +1,7 @@
 package dev.vard.algorithm;
 
 import java.util.List;
+import java.util.OptionalDouble;
 
 /** What an action came to. No number in it that decides the future may be NaN or infinite. */
 public sealed interface Outcome {
@@ -8,22 +9,26 @@ public sealed interface Outcome {
   /**
    * Of {@link Action.Evaluate}.
    *
-   * @param rewards of each image, in the action's order
+   * @param rewards of each image, in the action's order; empty for those that were dropped
    */
-  record Evaluated(List<Double> rewards) implements Outcome {
+  record Evaluated(List<OptionalDouble> rewards) implements Outcome {
     public Evaluated {
-      rewards = finite("reward", rewards);
+      rewards = finiteOrDropped(rewards);
     }
   }
 
+  /** Of {@link Action.Collect}. */
+  record Collected() implements Outcome {}
+
   /**
-   * Of {@link Action.Collect}.
+   * Of {@link Action.Score}.
    *
-   * @param rewards of each trajectory, in the action's order
+   * @param rewards of each of the round's trajectories, in their order; empty for those that were
+   *     dropped
    */
-  record Collected(List<Double> rewards) implements Outcome {
-    public Collected {
-      rewards = finite("reward", rewards);
+  record Rewarded(List<OptionalDouble> rewards) implements Outcome {
+    public Rewarded {
+      rewards = finiteOrDropped(rewards);
     }
   }
 
@@ -46,6 +51,11 @@ public sealed interface Outcome {
 
   /** Of {@link Action.Release}. */
   record Released() implements Outcome {}
+
+  private static List<OptionalDouble> finiteOrDropped(List<OptionalDouble> rewards) {
+    finite("reward", rewards.stream().flatMap(reward -> reward.stream().boxed()).toList());
+    return List.copyOf(rewards);
+  }
 
   private static List<Double> finite(String what, List<Double> values) {
     for (double value : values) {

@@ -18,7 +18,7 @@ public record Progress(
   public int iterationsDone() {
     return switch (step) {
       case EVALUATE, FINISH -> iteration;
-      case COLLECT, ASSESS, FIT, IMPROVE, RELEASE -> iteration - 1;
+      case COLLECT, AHEAD, SCORE, ASSESS, FIT, IMPROVE, RELEASE -> iteration - 1;
     };
   }
 
@@ -31,8 +31,8 @@ public record Progress(
     return new Progress(iteration, step, operation + 1, rewardQueries, evaluationQueries);
   }
 
-  Progress collected(int queries, Step step) {
-    return new Progress(iteration, step, operation + 1, rewardQueries + queries, evaluationQueries);
+  Progress scored(int queries, Step step) {
+    return new Progress(iteration, step, operation, rewardQueries + queries, evaluationQueries);
   }
 
   Progress evaluated(int queries) {

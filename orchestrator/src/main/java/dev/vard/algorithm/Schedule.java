@@ -1,7 +1,7 @@
 package dev.vard.algorithm;
 
 import dev.vard.algorithm.Seeds.Purpose;
-import dev.vard.spec.EvaluateSpec;
+import dev.vard.spec.RunSpec;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -10,21 +10,30 @@ final class Schedule {
   private final Seeds seeds;
   private final List<String> prompts;
   private final int samples;
-  private final EvaluateSpec evaluate;
+  private final RunSpec spec;
 
-  /**
-   * @param prompts empty for unconditional models
-   * @param samples trajectories of each iteration
-   */
-  Schedule(Seeds seeds, List<String> prompts, int samples, EvaluateSpec evaluate) {
-    this.seeds = seeds;
-    this.prompts = prompts.isEmpty() ? List.of("") : List.copyOf(prompts);
-    this.samples = samples;
-    this.evaluate = evaluate;
+  Schedule(RunSpec spec) {
+    this.seeds = new Seeds(spec.seed());
+    this.prompts = spec.prompts().isEmpty() ? List.of("") : spec.prompts();
+    this.samples = spec.algorithm().samples();
+    this.spec = spec;
   }
 
   Seeds seeds() {
     return seeds;
+  }
+
+  int iterations() {
+    return spec.iterations();
+  }
+
+  int staleness() {
+    return spec.algorithm().staleness();
+  }
+
+  /** How many rounds have to be scored before an iteration may learn. */
+  int due(int iteration) {
+    return spec.due(iteration);
   }
 
   /**
@@ -54,7 +63,7 @@ final class Schedule {
   /** The held-out trajectories, the same at every evaluation. */
   List<Trajectory> evaluation() {
     List<Trajectory> trajectories = new ArrayList<>();
-    for (int i = 0; i < evaluate.images(); i++) {
+    for (int i = 0; i < spec.evaluate().images(); i++) {
       trajectories.add(
           new Trajectory(
               "evaluation-" + i,
@@ -65,8 +74,8 @@ final class Schedule {
   }
 
   /** Whether the model is evaluated after an iteration. */
-  boolean evaluates(int iteration, int iterations) {
-    return iteration % evaluate.every() == 0 || iteration == iterations;
+  boolean evaluates(int iteration) {
+    return iteration % spec.evaluate().every() == 0 || iteration == iterations();
   }
 
   /** Fisher and Yates. The modulo's bias, prompts / 2^63, is no matter. */

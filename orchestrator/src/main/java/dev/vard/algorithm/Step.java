@@ -4,17 +4,20 @@ package dev.vard.algorithm;
  * The steps of a run.
  *
  * <pre>
- *   EVALUATE ─▶ COLLECT ─▶ ASSESS ─▶ FIT ─▶ IMPROVE ─▶ RELEASE ─▶ EVALUATE ─▶ … ─▶ FINISH
- *                  │         (value-based only)  ▲                 (when due)
- *                  └─────────────────────────────┘
+ *   EVALUATE ─▶ COLLECT ─▶ AHEAD ─▶ SCORE ─▶ ASSESS ─▶ FIT ─▶ IMPROVE ─▶ RELEASE ─▶ EVALUATE ─▶ … ─▶ FINISH
+ *                                     │   (value-based only)   ▲                  (when due)
+ *                                     └────────────────────────┘
  * </pre>
  *
- * A warm-up iteration leaves out {@code IMPROVE}; {@code RELEASE} is left out where nothing is to
- * be forgotten.
+ * A warm-up iteration leaves out {@code IMPROVE}; {@code AHEAD}, a part of the fit that needs none
+ * of the scores that are awaited, and {@code RELEASE} are left out where there is nothing to fit or
+ * to be forgotten. The first iterations of a run that takes rewards late only collect.
  */
 public enum Step {
   EVALUATE,
   COLLECT,
+  AHEAD,
+  SCORE,
   ASSESS,
   FIT,
   IMPROVE,

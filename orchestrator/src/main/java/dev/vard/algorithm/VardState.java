@@ -5,11 +5,13 @@ import java.util.List;
 /**
  * VARD between two steps.
  *
- * @param window the trajectories that the worker holds, oldest first
+ * @param scored iterations whose trajectories have their rewards
+ * @param window the trajectories of these that the worker holds, oldest first
  * @param scale the rewards that set the reward's scale
  * @param kl what the controller of the KL remembers
  */
-public record VardState(Progress progress, List<Scored> window, Moments scale, KlState kl)
+public record VardState(
+    Progress progress, int scored, List<Scored> window, Moments scale, KlState kl)
     implements AlgorithmState {
 
   public VardState {
@@ -17,6 +19,6 @@ public record VardState(Progress progress, List<Scored> window, Moments scale, K
   }
 
   VardState with(Progress progress) {
-    return new VardState(progress, window, scale, kl);
+    return new VardState(progress, scored, window, scale, kl);
   }
 }

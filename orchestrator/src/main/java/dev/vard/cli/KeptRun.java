@@ -1,6 +1,7 @@
 package dev.vard.cli;
 
-import dev.vard.reward.Reward;
+import dev.vard.reward.kind.RewardEnvironment;
+import dev.vard.reward.kind.RewardKinds;
 import dev.vard.run.Backoff;
 import dev.vard.run.FineTuning;
 import dev.vard.run.RunEnd;
@@ -137,7 +138,9 @@ final class KeptRun implements AutoCloseable {
         RunEnd end =
             new SupervisedRun(
                     spec,
-                    Reward.of(spec.reward()),
+                    () ->
+                        new RewardKinds(RewardEnvironment.of(folder.rewardLog()))
+                            .open(spec.reward()),
                     folder,
                     claim.journal(),
                     worker,

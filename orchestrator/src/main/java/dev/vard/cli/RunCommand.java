@@ -1,6 +1,5 @@
 package dev.vard.cli;
 
-import dev.vard.reward.Reward;
 import dev.vard.run.FineTuning;
 import dev.vard.run.RunEnd;
 import dev.vard.run.RunEvent;
@@ -10,7 +9,6 @@ import dev.vard.run.RunJson;
 import dev.vard.run.RunResult;
 import dev.vard.run.RunStatus;
 import dev.vard.spec.KlSpec;
-import dev.vard.spec.RewardSpec;
 import dev.vard.spec.RunSpec;
 import dev.vard.spec.SpecException;
 import dev.vard.spec.SpecReader;
@@ -182,7 +180,7 @@ final class RunCommand implements Callable<Integer> {
     List<String> all = new ArrayList<>(overrides);
     worker.ifPresent(road -> all.add("worker=" + road));
     RunSpec spec = reader.read(file, all);
-    if (spec.reward() instanceof RewardSpec.Supplied) {
+    if (spec.reward().supplied()) {
       throw wrong(
           file
               + ": reward.kind: supplied needs a Java program that brings the reward; give another"
@@ -220,10 +218,7 @@ final class RunCommand implements Callable<Integer> {
   private int runEphemeral(RunSpec spec, RunFolder folder) {
     try (ConsoleProgress progress = ConsoleProgress.onStandardError();
         WorkerClient client = FineTuning.openWorker(spec, folder.workerLog(), security.get())) {
-      print(
-          spec,
-          folder,
-          new FineTuning(spec, Reward.of(spec.reward())).run(client, folder, progress));
+      print(spec, folder, new FineTuning(spec).run(client, folder, progress));
       return ExitCode.OK;
     } catch (RunException e) {
       int code = failed(e, e.cancelled() ? ExitCode.CANCELLED : ExitCode.FAILED);

@@ -91,6 +91,33 @@ public final class Image {
     return image;
   }
 
+  /** Reads a PNG or a JPEG. */
+  public static Image read(Path file) throws IOException {
+    BufferedImage picture = ImageIO.read(file.toFile());
+    if (picture == null) {
+      throw new IOException(file + " is no picture that ImageIO reads; give a PNG or a JPEG");
+    }
+    return of(picture);
+  }
+
+  /** Of Java2D; what is transparent becomes black. */
+  public static Image of(BufferedImage picture) {
+    int height = picture.getHeight();
+    int width = picture.getWidth();
+    byte[] rgb = new byte[CHANNELS * height * width];
+    int[] row = new int[width];
+    for (int y = 0; y < height; y++) {
+      picture.getRGB(0, y, width, 1, row, 0, width);
+      for (int x = 0; x < width; x++) {
+        int at = (y * width + x) * CHANNELS;
+        rgb[at] = (byte) (row[x] >> 16);
+        rgb[at + 1] = (byte) (row[x] >> 8);
+        rgb[at + 2] = (byte) row[x];
+      }
+    }
+    return new Image(height, width, rgb);
+  }
+
   /** Writes a PNG, pixel for pixel this image. */
   public void writePng(Path file) throws IOException {
     try (OutputStream out = Files.newOutputStream(file)) {

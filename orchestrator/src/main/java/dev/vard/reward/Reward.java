@@ -1,15 +1,17 @@
 package dev.vard.reward;
 
-import dev.vard.spec.RewardSpec;
+import dev.vard.spec.AskingSpec.Range;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.ToDoubleBiFunction;
 
 /**
  * A black box that says how good images are. Need not be differentiable; larger is better.
  *
- * <p>Called by several threads at once, while the worker goes on sampling.
+ * <p>Called by several threads at once, while the worker goes on sampling. What it gives for a
+ * query must not depend on what else is in the call.
  */
-public interface Reward {
+public interface Reward extends AutoCloseable {
 
   /** Names it in errors. */
   String name();
@@ -28,6 +30,20 @@ public interface Reward {
   default int batch() {
     return 1;
   }
+
+  /** Most calls under way at once. */
+  default int concurrency() {
+    return Runtime.getRuntime().availableProcessors();
+  }
+
+  /** What scores lie in; others are refused. Empty where it does not say. */
+  default Optional<Range> range() {
+    return Optional.empty();
+  }
+
+  /** Lets go of what it holds. Called once, when nothing is asked any more. */
+  @Override
+  default void close() {}
 
   /**
    * A reward of a Java function of image and prompt. The function must bear several threads at
@@ -48,29 +64,6 @@ public interface Reward {
                     new RewardOutcome.Score(function.applyAsDouble(query.image(), query.prompt())))
             .toList();
       }
-    };
-  }
-
-  /**
-   * The built-in reward that a specification names.
-   *
-   * @throws IllegalArgumentException for {@link RewardSpec.Supplied}, which only a Java program can
-   *     bring
-   */
-  static Reward of(RewardSpec spec) {
-    return switch (spec) {
-      case RewardSpec.JpegCompressibility(int quality) -> {
-        JpegSize size = new JpegSize(quality);
-        yield of("jpeg-compressibility", (image, prompt) -> -size.kilobytes(image));
-      }
-      case RewardSpec.JpegIncompressibility(int quality) -> {
-        JpegSize size = new JpegSize(quality);
-        yield of("jpeg-incompressibility", (image, prompt) -> size.kilobytes(image));
-      }
-      case RewardSpec.Supplied() ->
-          throw new IllegalArgumentException(
-              "reward.kind is supplied: the Java program that starts the run has to bring the"
-                  + " reward");
     };
   }
 }

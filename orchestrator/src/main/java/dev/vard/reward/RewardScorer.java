@@ -1,22 +1,35 @@
 package dev.vard.reward;
 
+import dev.vard.reward.RewardOutcome.Failure;
+import dev.vard.spec.RewardSpec.OnFailure;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.atomic.AtomicReferenceArray;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 
 /**
- * Scores images in parallel as they arrive. Images that wait or are being scored take at most a
- * fixed number of bytes: who brings more waits, and with it the worker that sends them.
+ * Has images scored as they arrive, by all parts of the reward at the same time. Images that wait
+ * or are being scored take at most a fixed number of bytes: who brings more waits, and with it the
+ * worker that sends them.
  */
 public final class RewardScorer implements AutoCloseable {
   /** Bounds the heap: pictures of 1024 × 1024 still keep 20 threads busy. */
@@ -25,19 +38,39 @@ public final class RewardScorer implements AutoCloseable {
   /** Whoever cancels a run waits for this. */
   private static final Duration FAREWELL = Duration.ofMillis(500);
 
-  private final Reward reward;
-  private final ExecutorService threads;
+  private final Rewards rewards;
+  private final List<Desk> desks = new ArrayList<>();
   private final Semaphore room = new Semaphore(MOST_BYTES_IN_FLIGHT, true);
   private volatile boolean closed;
 
   /**
-   * @param threads images, or batches of images, scored at the same time
+   * @param rewards stay open when this is closed
    */
-  public RewardScorer(Reward reward, int threads) {
-    this.reward = reward;
-    this.threads =
-        Executors.newFixedThreadPool(
-            threads, Thread.ofPlatform().name("reward-", 0).daemon().factory());
+  public RewardScorer(Rewards rewards) {
+    this.rewards = rewards;
+    for (Rewards.Part part : rewards.parts()) {
+      desks.add(new Desk(part));
+    }
+  }
+
+  /** Where one part of the reward is asked. */
+  private static final class Desk {
+    private final String name;
+    private final Asker asker;
+    private final ExecutorService threads;
+    private final AtomicInteger inFlight = new AtomicInteger();
+
+    /** What identical queries came to, or will. */
+    private final Map<String, CompletableFuture<RewardOutcome>> cache = new ConcurrentHashMap<>();
+
+    Desk(Rewards.Part part) {
+      name = part.name();
+      asker = new Asker(part);
+      threads =
+          Executors.newFixedThreadPool(
+              asker.concurrency(),
+              Thread.ofPlatform().name("reward-" + name + "-", 0).daemon().factory());
+    }
   }
 
   /** Writes down what is asked, and each answer before it counts. Several threads call it. */
@@ -46,29 +79,41 @@ public final class RewardScorer implements AutoCloseable {
     Ledger NONE =
         new Ledger() {
           @Override
-          public void asked(int index) {}
+          public void asked(int part, int index) {}
 
           @Override
-          public void answered(int index, double score) {}
+          public void answered(int part, int index, Answer answer, String digest) {}
+
+          @Override
+          public Optional<Double> known(int part, String digest) {
+            return Optional.empty();
+          }
         };
 
     /**
      * A query is about to be asked.
      *
+     * @param part of the reward, from 0
      * @param index in the round
      */
-    void asked(int index);
+    void asked(int part, int index);
 
-    void answered(int index, double score);
+    /**
+     * @param digest of image and prompt; empty unless identical ones are asked once
+     */
+    void answered(int part, int index, Answer answer, String digest);
+
+    /** The score that an identical query got before. */
+    Optional<Double> known(int part, String digest);
   }
 
   /**
    * Begins a round.
    *
    * @param queries how many there will be
-   * @param known scores of queries that were answered before, by index: these are not asked again
+   * @param known for each part, answers that were given before, by index: these are not asked again
    */
-  public Round round(int queries, Map<Integer, Double> known, Ledger ledger) {
+  public Round round(int queries, List<Map<Integer, Answer>> known, Ledger ledger) {
     return new Round(queries, known, ledger);
   }
 
@@ -79,14 +124,17 @@ public final class RewardScorer implements AutoCloseable {
   @Override
   public void close() {
     closed = true;
-    threads.shutdown();
+    desks.forEach(desk -> desk.threads.shutdown());
     boolean interrupted = Thread.interrupted();
+    long end = System.nanoTime() + FAREWELL.toNanos();
     try {
-      threads.awaitTermination(FAREWELL.toMillis(), TimeUnit.MILLISECONDS);
+      for (Desk desk : desks) {
+        desk.threads.awaitTermination(end - System.nanoTime(), TimeUnit.NANOSECONDS);
+      }
     } catch (InterruptedException e) {
       interrupted = true;
     }
-    threads.shutdownNow();
+    desks.forEach(desk -> desk.threads.shutdownNow());
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
@@ -94,152 +142,133 @@ public final class RewardScorer implements AutoCloseable {
 
   /** The queries of one iteration or evaluation. Used by one thread. */
   public final class Round {
-    private final double[] scores;
-    private final Map<Integer, Double> known;
+    private final int queries;
     private final Ledger ledger;
-    private final List<Asked> waiting = new ArrayList<>();
+    private final List<Lane> lanes = new ArrayList<>();
+    private final AtomicReferenceArray<RewardQuery> unanswered;
     private final AtomicReference<Throwable> failure = new AtomicReference<>();
-    private final AtomicLong busyNanos = new AtomicLong();
-    private final CountDownLatch unanswered;
+    private final CountDownLatch open;
     private int next;
+    private long begin = System.nanoTime();
+    private volatile long end;
+    private long waited;
 
-    private Round(int queries, Map<Integer, Double> known, Ledger ledger) {
-      this.scores = new double[queries];
-      this.known = known;
+    private Round(int queries, List<Map<Integer, Answer>> known, Ledger ledger) {
+      this.queries = queries;
       this.ledger = ledger;
-      this.unanswered = new CountDownLatch(queries);
+      this.unanswered = new AtomicReferenceArray<>(queries);
+      for (int part = 0; part < desks.size(); part++) {
+        lanes.add(new Lane(part, known.get(part)));
+      }
+      this.open = new CountDownLatch(queries * desks.size());
     }
-
-    private record Asked(int index, RewardQuery query) {}
 
     /**
      * Takes the next query, in the order in which the scores are wanted. Blocks while too much is
      * in flight.
      *
-     * @throws RewardException if a query of this round failed already: there is no use in sampling
-     *     on
+     * @throws RewardException if a query of this round failed for good already: there is no use in
+     *     sampling on
      */
     public void add(RewardQuery query) throws InterruptedException {
       throwFailure();
+      if (next == 0) {
+        begin = System.nanoTime();
+      }
       int index = next++;
-      Double score = known.get(index);
-      if (score != null) {
-        scores[index] = score;
-        unanswered.countDown();
-      } else {
+      List<Lane> asked = lanes.stream().filter(lane -> !lane.settleKnown(index)).toList();
+      if (!asked.isEmpty()) {
         if (!room.tryAcquire(cost(query))) {
           // What waits for its batch to fill holds room, and would hold it for ever.
-          submit();
+          lanes.forEach(Lane::submit);
+          long start = System.nanoTime();
           room.acquire(cost(query));
+          waited += System.nanoTime() - start;
         }
-        waiting.add(new Asked(index, query));
+        unanswered.set(index, query);
+        Asked one = new Asked(index, query, new AtomicInteger(asked.size()), System.nanoTime());
+        asked.forEach(lane -> lane.take(one));
       }
-      if (waiting.size() == reward.batch() || next == scores.length) {
-        submit();
+      if (next == queries) {
+        lanes.forEach(Lane::submit);
       }
+    }
+
+    /** Takes the next query from the answers that are known. */
+    public void addKnown() {
+      int index = next++;
+      if (!lanes.stream().allMatch(lane -> lane.settleKnown(index))) {
+        throw new IllegalStateException("query " + index + " has no answer yet");
+      }
+      if (next == queries) {
+        lanes.forEach(Lane::submit);
+      }
+    }
+
+    /** Queries that have no answer of all parts yet, by index. */
+    public Map<Integer, RewardQuery> unanswered() {
+      Map<Integer, RewardQuery> left = new TreeMap<>();
+      for (int i = 0; i < queries; i++) {
+        RewardQuery query = unanswered.get(i);
+        if (query != null) {
+          left.put(i, query);
+        }
+      }
+      return left;
     }
 
     /**
-     * Waits for all scores.
+     * Waits for all answers.
      *
-     * @return a finite score for each query, in their order
-     * @throws RewardException if a query failed
+     * @return for each part of the reward, an answer for each query, in their order
+     * @throws RewardException if a query failed for good, and is not to be dropped
      * @throws RuntimeException the ledger's, if it failed
      */
-    public List<Double> await() throws InterruptedException {
-      if (next != scores.length) {
-        throw new IllegalStateException(next + " queries came of " + scores.length);
+    public List<List<Answer>> await() throws InterruptedException {
+      if (next != queries) {
+        throw new IllegalStateException(next + " queries came of " + queries);
       }
-      unanswered.await();
-      throwFailure();
-      return Arrays.stream(scores).boxed().toList();
-    }
-
-    /** Seconds that threads spent in the reward, summed over threads. */
-    public double busySeconds() {
-      return busyNanos.get() / 1e9;
-    }
-
-    private void submit() {
-      if (waiting.isEmpty()) {
-        return;
-      }
-      List<Asked> batch = List.copyOf(waiting);
-      waiting.clear();
-      threads.execute(
-          () -> {
-            try {
-              if (failure.get() == null && !closed) {
-                score(batch);
-              }
-            } catch (Throwable e) { // an Error too must not leave a score of 0 behind
-              failure.compareAndSet(null, e);
-            } finally {
-              room.release(batch.stream().mapToInt(asked -> cost(asked.query())).sum());
-              batch.forEach(asked -> unanswered.countDown());
-            }
-          });
-    }
-
-    private void score(List<Asked> asked) {
-      List<RewardQuery> batch = asked.stream().map(Asked::query).toList();
-      asked.forEach(one -> ledger.asked(one.index()));
       long start = System.nanoTime();
-      List<RewardOutcome> outcomes = ask(batch);
-      busyNanos.addAndGet(System.nanoTime() - start);
-      if (outcomes.size() != batch.size()) {
+      open.await();
+      waited += System.nanoTime() - start;
+      throwFailure();
+      drop();
+      return lanes.stream().map(Lane::answers).toList();
+    }
+
+    /** Of a round that was awaited. */
+    public RewardMetrics metrics() {
+      int dropped =
+          (int)
+              IntStream.range(0, queries)
+                  .filter(i -> lanes.stream().anyMatch(lane -> lane.dropped(i)))
+                  .count();
+      double seconds = end == 0 ? 0 : (end - begin) / 1e9;
+      double busy = lanes.stream().flatMapToLong(lane -> Lane.nanos(lane.latencies)).sum() / 1e9;
+      return RewardMetrics.of(
+          lanes.stream().map(Lane::metrics).toList(), dropped, busy, seconds, waited / 1e9);
+    }
+
+    /** Only now is it known whether so few failed that the others will do. */
+    private void drop() {
+      List<Integer> failed =
+          IntStream.range(0, queries)
+              .filter(i -> lanes.stream().anyMatch(lane -> lane.failures.containsKey(i)))
+              .boxed()
+              .toList();
+      if (failed.size() > rewards.mostDropped(queries)) {
+        Lane lane = lanes.stream().filter(one -> !one.failures.isEmpty()).findFirst().orElseThrow();
+        Failed first = lane.failures.values().iterator().next();
         throw new RewardException(
-            reward.name(),
-            batch.getFirst(),
-            "WRONG_COUNT",
-            "answered " + batch.size() + " queries with " + outcomes.size() + " outcomes",
-            false,
+            lane.desk.name,
+            first.failure.code(),
+            "%d of %d queries failed for good, and at most %d may be dropped; one of them: %s"
+                .formatted(
+                    failed.size(), queries, rewards.mostDropped(queries), first.failure.message()),
+            first.failure.retryable(),
             null);
       }
-      // All good answers are written down before a bad one ends the round: they were paid for.
-      Optional<RewardException> bad = Optional.empty();
-      for (int i = 0; i < batch.size(); i++) {
-        try {
-          double score = finite(batch.get(i), outcomes.get(i));
-          ledger.answered(asked.get(i).index(), score);
-          scores[asked.get(i).index()] = score;
-        } catch (RewardException e) {
-          bad = bad.or(() -> Optional.of(e));
-        }
-      }
-      if (bad.isPresent()) {
-        throw bad.get();
-      }
-    }
-
-    private List<RewardOutcome> ask(List<RewardQuery> batch) {
-      try {
-        return reward.score(batch);
-      } catch (Throwable e) { // an Error too must stop the run, not only this thread
-        throw new RewardException(reward.name(), batch.getFirst(), "THREW", "threw " + e, false, e);
-      }
-    }
-
-    private double finite(RewardQuery query, RewardOutcome outcome) {
-      return switch (outcome) {
-        case RewardOutcome.Score(double value) when Double.isFinite(value) -> value;
-        case RewardOutcome.Score(double value) ->
-            throw new RewardException(
-                reward.name(),
-                query,
-                "NOT_FINITE",
-                "gave " + value + ", not a finite number",
-                false,
-                null);
-        case RewardOutcome.Failure failed ->
-            throw new RewardException(
-                reward.name(), query, failed.code(), failed.message(), failed.retryable(), null);
-      };
-    }
-
-    /** Never more than there is, or an image larger than the bound would wait for ever. */
-    private int cost(RewardQuery query) {
-      return Math.min(query.image().size(), MOST_BYTES_IN_FLIGHT);
+      lanes.forEach(Lane::dropFailed);
     }
 
     private void throwFailure() {
@@ -249,6 +278,261 @@ public final class RewardScorer implements AutoCloseable {
         case Error e -> throw e;
         case Throwable e -> throw new IllegalStateException("nothing else is thrown", e);
       }
+    }
+
+    /** Never more than there is, or an image larger than the bound would wait for ever. */
+    private static int cost(RewardQuery query) {
+      return Math.min(query.image().size(), MOST_BYTES_IN_FLIGHT);
+    }
+
+    /**
+     * A query on its way.
+     *
+     * @param open parts that have not answered it
+     * @param arrival by {@link System#nanoTime}
+     */
+    private record Asked(int index, RewardQuery query, AtomicInteger open, long arrival) {}
+
+    private record Failed(RewardQuery query, Failure failure) {}
+
+    /** What one part of the reward is asked in this round. */
+    private final class Lane implements Asker.Meter {
+      private final int part;
+      private final Desk desk;
+      private final Map<Integer, Answer> known;
+      private final AtomicReferenceArray<Answer> answers = new AtomicReferenceArray<>(queries);
+      private final Map<Integer, Failed> failures = new ConcurrentHashMap<>();
+      private final List<Asked> waiting = new ArrayList<>();
+      private final List<Long> latencies = new ArrayList<>();
+      private final List<Long> queued = new ArrayList<>();
+      private final AtomicInteger retried = new AtomicInteger();
+      private final AtomicInteger cached = new AtomicInteger();
+      private final AtomicInteger inFlight = new AtomicInteger();
+
+      Lane(int part, Map<Integer, Answer> known) {
+        this.part = part;
+        this.desk = desks.get(part);
+        this.known = known;
+      }
+
+      boolean settleKnown(int index) {
+        Answer answer = known.get(index);
+        if (answer == null) {
+          return false;
+        }
+        answers.set(index, answer);
+        open.countDown();
+        return true;
+      }
+
+      void take(Asked asked) {
+        if (rewards.cache() && takeIdentical(asked)) {
+          return;
+        }
+        waiting.add(asked);
+        if (waiting.size() == desk.asker.batch()) {
+          submit();
+        }
+      }
+
+      void submit() {
+        if (waiting.isEmpty()) {
+          return;
+        }
+        List<Asked> batch = List.copyOf(waiting);
+        waiting.clear();
+        desk.threads.execute(() -> ask(batch));
+      }
+
+      /** Whether an identical query was asked before, or is under way. */
+      private boolean takeIdentical(Asked asked) {
+        String digest = digest(asked.query());
+        CompletableFuture<RewardOutcome> own = new CompletableFuture<>();
+        CompletableFuture<RewardOutcome> other = desk.cache.putIfAbsent(digest, own);
+        if (other != null) {
+          cached.incrementAndGet();
+          other.thenAccept(outcome -> guarded(() -> settle(asked, outcome), List.of(asked)));
+          return true;
+        }
+        Optional<Double> score = ledger.known(part, digest);
+        if (score.isPresent()) {
+          cached.incrementAndGet();
+          own.complete(new RewardOutcome.Score(score.get()));
+          guarded(() -> settle(asked, own.join()), List.of(asked));
+          return true;
+        }
+        return false;
+      }
+
+      private void ask(List<Asked> batch) {
+        guarded(
+            () -> {
+              if (closed) {
+                throw new CancellationException("nothing is asked any more");
+              }
+              try {
+                if (failure.get() == null) {
+                  score(batch);
+                }
+              } finally {
+                release(batch);
+              }
+            },
+            batch);
+      }
+
+      /** Who waits for an identical query's answer must not wait for ever. */
+      private void release(List<Asked> batch) {
+        if (!rewards.cache()) {
+          return;
+        }
+        for (Asked asked : batch) {
+          String digest = digest(asked.query());
+          RewardOutcome outcome =
+              answers.get(asked.index()) instanceof Answer.Scored(double score)
+                  ? new RewardOutcome.Score(score)
+                  : new Failure("IDENTICAL_FAILED", "an identical query has no score", false);
+          CompletableFuture<RewardOutcome> waiting = desk.cache.get(digest);
+          if (outcome instanceof Failure) {
+            desk.cache.remove(digest);
+          }
+          waiting.complete(outcome);
+        }
+      }
+
+      private void score(List<Asked> batch) {
+        long start = System.nanoTime();
+        synchronized (queued) {
+          batch.forEach(asked -> queued.add(start - asked.arrival()));
+        }
+        batch.forEach(asked -> ledger.asked(part, asked.index()));
+        List<RewardOutcome> outcomes =
+            desk.asker.ask(batch.stream().map(Asked::query).toList(), this);
+        // All good answers are written down before a bad one ends the round: they were paid for.
+        for (int i = 0; i < batch.size(); i++) {
+          settle(batch.get(i), outcomes.get(i));
+        }
+      }
+
+      private void settle(Asked asked, RewardOutcome outcome) {
+        switch (outcome) {
+          case RewardOutcome.Score(double score) -> {
+            Answer answer = new Answer.Scored(score);
+            ledger.answered(part, asked.index(), answer, digestIfCached(asked));
+            answers.set(asked.index(), answer);
+          }
+          case Failure failed -> {
+            if (rewards.onFailure() == OnFailure.PAUSE) {
+              failure.compareAndSet(null, RewardException.of(desk.name, asked.query(), failed));
+            } else {
+              failures.put(asked.index(), new Failed(asked.query(), failed));
+            }
+          }
+        }
+      }
+
+      /** However it ends, the queries are no longer awaited. */
+      private void guarded(Runnable work, List<Asked> batch) {
+        try {
+          work.run();
+        } catch (Throwable e) { // an Error too must not leave a query without an answer
+          failure.compareAndSet(null, e);
+        } finally {
+          end = System.nanoTime();
+          for (Asked asked : batch) {
+            if (asked.open().decrementAndGet() == 0) {
+              room.release(cost(asked.query()));
+              if (lanes.stream().allMatch(lane -> lane.answers.get(asked.index()) != null)) {
+                unanswered.set(asked.index(), null);
+              }
+            }
+            open.countDown();
+          }
+        }
+      }
+
+      private void dropFailed() {
+        new TreeMap<>(failures)
+            .forEach(
+                (index, failed) -> {
+                  Answer answer = new Answer.Dropped(failed.failure.code());
+                  ledger.answered(part, index, answer, "");
+                  answers.set(index, answer);
+                });
+      }
+
+      private boolean dropped(int index) {
+        return answers.get(index) instanceof Answer.Dropped;
+      }
+
+      private List<Answer> answers() {
+        return IntStream.range(0, queries).mapToObj(answers::get).toList();
+      }
+
+      private String digestIfCached(Asked asked) {
+        return rewards.cache() ? digest(asked.query()) : "";
+      }
+
+      private RewardMetrics.Part metrics() {
+        double mean =
+            answers().stream()
+                .filter(Answer.Scored.class::isInstance)
+                .mapToDouble(answer -> ((Answer.Scored) answer).score())
+                .average()
+                .orElse(Double.NaN);
+        return new RewardMetrics.Part(
+            desk.name,
+            mean,
+            queued.size(),
+            latencies.size(),
+            retried.get(),
+            cached.get(),
+            failures.size(),
+            inFlight.get(),
+            RewardMetrics.Percentiles.of(nanos(latencies).toArray()),
+            RewardMetrics.Percentiles.of(nanos(queued).toArray()));
+      }
+
+      static LongStream nanos(List<Long> list) {
+        return list.stream().mapToLong(Long::longValue);
+      }
+
+      @Override
+      public void called() {
+        inFlight.accumulateAndGet(desk.inFlight.incrementAndGet(), Math::max);
+      }
+
+      @Override
+      public void answered(long nanos) {
+        desk.inFlight.decrementAndGet();
+        synchronized (latencies) {
+          latencies.add(nanos);
+        }
+      }
+
+      @Override
+      public void failed(int queries) {
+        retried.addAndGet(queries);
+      }
+
+      @Override
+      public boolean goesOn() {
+        return failure.get() == null && !closed;
+      }
+    }
+  }
+
+  private static String digest(RewardQuery query) {
+    try {
+      MessageDigest sha256 = MessageDigest.getInstance("SHA-256");
+      sha256.update(query.prompt().getBytes(StandardCharsets.UTF_8));
+      sha256.update((byte) 0);
+      sha256.update(
+          (query.image().height() + "x" + query.image().width()).getBytes(StandardCharsets.UTF_8));
+      sha256.update(query.image().toBytes());
+      return HexFormat.of().formatHex(sha256.digest());
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java has SHA-256", e);
     }
   }
 }

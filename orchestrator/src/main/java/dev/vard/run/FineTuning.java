@@ -1,7 +1,10 @@
 package dev.vard.run;
 
 import dev.vard.reward.Reward;
-import dev.vard.reward.RewardScorer;
+import dev.vard.reward.RewardException;
+import dev.vard.reward.Rewards;
+import dev.vard.reward.kind.RewardEnvironment;
+import dev.vard.reward.kind.RewardKinds;
 import dev.vard.spec.RunSpec;
 import dev.vard.worker.WorkerClient;
 import dev.vard.worker.WorkerClients;
@@ -11,6 +14,7 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
 
 /**
  * Fine-tunes a model: the front door for Java programs, and for the command line.
@@ -29,11 +33,23 @@ import java.util.Optional;
  */
 public final class FineTuning {
   private final RunSpec spec;
-  private final Reward reward;
+  private final Function<RunFolder, Rewards> rewards;
 
+  /** Takes the reward that the program brings, whatever the specification's is. */
   public FineTuning(RunSpec spec, Reward reward) {
+    this(spec, folder -> Rewards.of(reward));
+  }
+
+  /** Takes the reward that the specification names. */
+  public FineTuning(RunSpec spec) {
+    this(
+        spec,
+        folder -> new RewardKinds(RewardEnvironment.of(folder.rewardLog())).open(spec.reward()));
+  }
+
+  private FineTuning(RunSpec spec, Function<RunFolder, Rewards> rewards) {
     this.spec = spec;
-    this.reward = reward;
+    this.rewards = rewards;
   }
 
   /** The worker that a specification asks for. A local one's log goes to a temporary file. */
@@ -75,18 +91,9 @@ public final class FineTuning {
           metrics.onEvent(event);
           all.forEach(one -> one.onEvent(event));
         };
-    try (RewardScorer scorer =
-        new RewardScorer(reward, Runtime.getRuntime().availableProcessors())) {
+    try (Rewards open = open(folder)) {
       return new RunEngine(
-              spec,
-              worker,
-              scorer,
-              folder,
-              journal,
-              1,
-              new Deadlines(),
-              listener,
-              Clock.systemUTC())
+              spec, worker, open, folder, journal, 1, new Deadlines(), listener, Clock.systemUTC())
           .run(Optional.empty());
     } catch (RunException e) {
       RunStatus to = e.cancelled() ? RunStatus.CANCELLED : RunStatus.FAILED;
@@ -95,6 +102,14 @@ public final class FineTuning {
       throw e;
     } finally {
       folder.report();
+    }
+  }
+
+  private Rewards open(RunFolder folder) {
+    try {
+      return rewards.apply(folder);
+    } catch (RewardException e) {
+      throw RunException.of("while the reward was opened", e);
     }
   }
 }

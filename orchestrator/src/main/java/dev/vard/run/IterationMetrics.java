@@ -1,15 +1,18 @@
 package dev.vard.run;
 
+import dev.vard.reward.RewardMetrics;
 import dev.vard.run.RunEvent.PolicyMetrics;
 import dev.vard.run.RunEvent.TimestepQuality;
 import dev.vard.run.RunEvent.ValueMetrics;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
 /**
  * What is known of the iteration in hand.
  *
- * @param rewards of its samples; empty before they are scored
+ * @param rewards that it learns from; empty before they are there
+ * @param scoring how the last of them were had
  * @param quality of the value network, before the fit
  * @param value empty before the fit
  * @param policy empty before the policy phase
@@ -17,6 +20,7 @@ import java.util.Optional;
  */
 public record IterationMetrics(
     List<Double> rewards,
+    RewardMetrics scoring,
     List<TimestepQuality> quality,
     Optional<ValueMetrics> value,
     Optional<PolicyMetrics> policy,
@@ -24,27 +28,33 @@ public record IterationMetrics(
 
   static final IterationMetrics NONE =
       new IterationMetrics(
-          List.of(), List.of(), Optional.empty(), Optional.empty(), PhaseSeconds.NONE);
+          List.of(),
+          RewardMetrics.NONE,
+          List.of(),
+          Optional.empty(),
+          Optional.empty(),
+          PhaseSeconds.NONE);
 
-  /** Of an iteration whose samples were just scored. */
-  static IterationMetrics of(List<Double> rewards) {
-    return new IterationMetrics(
-        rewards, List.of(), Optional.empty(), Optional.empty(), PhaseSeconds.NONE);
+  /** With more rewards. */
+  IterationMetrics with(List<Double> more, RewardMetrics scoring) {
+    List<Double> all = new ArrayList<>(rewards);
+    all.addAll(more);
+    return new IterationMetrics(List.copyOf(all), scoring, quality, value, policy, seconds);
   }
 
   IterationMetrics with(List<TimestepQuality> quality) {
-    return new IterationMetrics(rewards, quality, value, policy, seconds);
+    return new IterationMetrics(rewards, scoring, quality, value, policy, seconds);
   }
 
   IterationMetrics with(ValueMetrics value) {
-    return new IterationMetrics(rewards, quality, Optional.of(value), policy, seconds);
+    return new IterationMetrics(rewards, scoring, quality, Optional.of(value), policy, seconds);
   }
 
   IterationMetrics with(PolicyMetrics policy) {
-    return new IterationMetrics(rewards, quality, value, Optional.of(policy), seconds);
+    return new IterationMetrics(rewards, scoring, quality, value, Optional.of(policy), seconds);
   }
 
   IterationMetrics after(PhaseSeconds more) {
-    return new IterationMetrics(rewards, quality, value, policy, seconds.plus(more));
+    return new IterationMetrics(rewards, scoring, quality, value, policy, seconds.plus(more));
   }
 }

@@ -1,14 +1,17 @@
 package dev.vard.run;
 
+import dev.vard.reward.Answer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 
 /** Forgets all with the process: for runs that need not survive it. */
 final class MemoryJournal implements RunJournal {
   private final RunJson json = new RunJson();
   private final List<String> events = new ArrayList<>();
+  private final Map<Round, Map<Integer, Answer>> answers = new ConcurrentHashMap<>();
   private Optional<RunState> state = Optional.empty();
 
   @Override
@@ -43,12 +46,19 @@ final class MemoryJournal implements RunJournal {
   }
 
   @Override
-  public Map<Integer, Double> answers(Round round) {
-    return Map.of();
+  public Map<Integer, Answer> answers(Round round) {
+    return answers.getOrDefault(round, Map.of());
   }
 
   @Override
-  public void answered(Round round, int index, double score) {}
+  public Optional<Double> known(String digest) {
+    return Optional.empty();
+  }
+
+  @Override
+  public void answered(Round round, int index, Answer answer, String digest) {
+    answers.computeIfAbsent(round, any -> new ConcurrentHashMap<>()).put(index, answer);
+  }
 
   @Override
   public List<Checkpoint> checkpoints() {

@@ -3,9 +3,9 @@ package dev.vard.run;
 /**
  * Where the time went, in seconds on the clock.
  *
- * @param sample denoising and decoding, with the scoring that went on beside it
- * @param score waiting for scores after the last image had come
- * @param scoreBusy threads' time spent in the reward, most of it hidden behind the sampling
+ * @param sample denoising and decoding, with what of the scoring went on beside it
+ * @param score waiting for scores
+ * @param scoreBusy time spent in calls of the reward, summed over those at the same time
  * @param value assessing and fitting the value network
  * @param policy improving the policy
  * @param total everything, also what no phase names
@@ -16,6 +16,14 @@ public record PhaseSeconds(
 
   static PhaseSeconds of(RunEvent.SampleSeconds seconds) {
     return new PhaseSeconds(seconds.sample(), seconds.score(), seconds.scoreBusy(), 0, 0, 0);
+  }
+
+  static PhaseSeconds ofSampling(double seconds) {
+    return new PhaseSeconds(seconds, 0, 0, 0, 0, 0);
+  }
+
+  static PhaseSeconds ofScoring(double waiting, double busy) {
+    return new PhaseSeconds(0, waiting, busy, 0, 0, 0);
   }
 
   static PhaseSeconds ofValue(double seconds) {

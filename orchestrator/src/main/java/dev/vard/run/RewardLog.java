@@ -1,6 +1,7 @@
 package dev.vard.run;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.vard.reward.Answer;
 import dev.vard.reward.RewardScorer;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -11,6 +12,7 @@ import java.time.Clock;
 import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * Writes down, in {@code rewards.jsonl}, when a round's queries were asked and answered: the bill
@@ -48,21 +50,34 @@ final class RewardLog implements RewardScorer.Ledger, AutoCloseable {
   }
 
   @Override
-  public void asked(int index) {
-    write("asked", index, Map.of());
+  public void asked(int part, int index) {
+    write("asked", part, index, Map.of());
   }
 
   @Override
-  public void answered(int index, double score) {
-    journal.answered(round, index, score);
-    write("answered", index, Map.of("score", score));
+  public void answered(int part, int index, Answer answer, String digest) {
+    journal.answered(round.of(part), index, answer, digest.isEmpty() ? "" : key(part, digest));
+    switch (answer) {
+      case Answer.Scored(double score) -> write("answered", part, index, Map.of("score", score));
+      case Answer.Dropped(String code) -> write("dropped", part, index, Map.of("code", code));
+    }
+  }
+
+  @Override
+  public Optional<Double> known(int part, String digest) {
+    return journal.known(key(part, digest));
+  }
+
+  /** The parts of a reward give different scores to the same image. */
+  private static String key(int part, String digest) {
+    return part + ":" + digest;
   }
 
   /** One write a line: lines of several threads do not mix, and a kill leaves whole ones. */
-  private void write(String event, int index, Map<String, Object> more) {
+  private void write(String event, int part, int index, Map<String, Object> more) {
     Map<String, Object> line = new LinkedHashMap<>();
     line.put("event", event);
-    line.put("round", round.key());
+    line.put("round", round.of(part).key());
     line.put("index", index);
     line.putAll(more);
     line.put("generation", journal.generation());

@@ -13,14 +13,13 @@ import dev.vard.proto.v1.ImprovePolicyResponse;
 import dev.vard.proto.v1.PolicyStep;
 import dev.vard.proto.v1.SessionDescription;
 import dev.vard.reward.RewardException;
-import dev.vard.reward.RewardScorer;
+import dev.vard.reward.Rewards;
 import dev.vard.run.RunEvent.Evaluated;
 import dev.vard.run.RunEvent.Phase;
 import dev.vard.run.RunEvent.PolicyMetrics;
+import dev.vard.run.RunEvent.SampleSeconds;
 import dev.vard.run.RunEvent.TimestepQuality;
 import dev.vard.run.RunEvent.ValueMetrics;
-import dev.vard.spec.AlgorithmSpec.DdpoSpec;
-import dev.vard.spec.AlgorithmSpec.VardSpec;
 import dev.vard.spec.RunSpec;
 import dev.vard.worker.WorkerClient;
 import dev.vard.worker.WorkerException;
@@ -28,7 +27,6 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.function.ToDoubleFunction;
@@ -78,7 +76,7 @@ final class RunEngine {
   RunEngine(
       RunSpec spec,
       WorkerClient worker,
-      RewardScorer scorer,
+      Rewards rewards,
       RunFolder folder,
       RunJournal journal,
       int attempt,
@@ -93,7 +91,8 @@ final class RunEngine {
     this.clock = clock;
     this.deadlines = deadlines;
     this.requests = new Requests(folder.runId(), journal.generation(), attempt, spec);
-    this.sampling = new Sampling(worker, scorer, folder, journal, deadlines, listener, clock);
+    this.sampling =
+        new Sampling(worker, rewards, spec::due, folder, journal, deadlines, listener, clock);
     this.checkpoints = new Checkpoints(worker, requests, folder, journal, spec.checkpoint().keep());
   }
 
@@ -145,7 +144,7 @@ final class RunEngine {
       if (current instanceof Action.Finish finish) {
         return finish(state, finish).result().orElseThrow();
       }
-      state = step(algorithm, state, perform(current, state));
+      state = step(algorithm, state, perform(algorithm, current, state));
       if (checkpointIsDue(state)) {
         checkpoint(state, Deadlines.SAVE);
       }
@@ -215,28 +214,27 @@ final class RunEngine {
     S state = algorithm.stateType().cast(from.algorithm());
     for (long step = from.step(); step < goal.step(); step++) {
       current = algorithm.action(state);
-      state = algorithm.next(state, repeat(current));
+      state = algorithm.next(state, repeat(algorithm, current));
     }
     return state.equals(goal.algorithm());
   }
 
-  private Outcome repeat(Action action) throws InterruptedException {
+  private Outcome repeat(Algorithm<?> algorithm, Action action) throws InterruptedException {
     stopIfInterrupted();
     return switch (action) {
       case Action.Evaluate evaluate ->
           new Outcome.Evaluated(
-              answered(
+              sampling.answered(
                   new Round(Round.Kind.EVALUATE, evaluate.iteration()),
                   evaluate.trajectories().size()));
       case Action.Collect collect -> {
-        worker.sample(
-            requests.sample(collect),
-            images -> {},
-            deadlines.sample(collect.trajectories().size()));
-        yield new Outcome.Collected(
-            answered(
-                new Round(Round.Kind.COLLECT, collect.iteration()), collect.trajectories().size()));
+        // What was not answered yet is asked now; the rest is only drawn.
+        sampling.collect(requests.sample(collect), collect.iteration(), collect.trajectories());
+        yield new Outcome.Collected();
       }
+      case Action.Score score ->
+          new Outcome.Rewarded(
+              sampling.score(score.round(), algorithm.trajectories(score.round())).rewards());
       case Action.AssessValue assess -> new Outcome.Assessed();
       case Action.FitValue fit -> {
         fitValue(fit);
@@ -252,20 +250,6 @@ final class RunEngine {
     };
   }
 
-  private List<Double> answered(Round round, int queries) {
-    Map<Integer, Double> answers = journal.answers(round);
-    List<Double> scores = new ArrayList<>();
-    for (int i = 0; i < queries; i++) {
-      Double score = answers.get(i);
-      if (score == null) {
-        throw new IllegalStateException(
-            "the journal is past " + round.key() + " but has no answer to its query " + i);
-      }
-      scores.add(score);
-    }
-    return scores;
-  }
-
   private boolean checkpointIsDue(RunState state) {
     Progress progress = state.algorithm().progress();
     int done = progress.iterationsDone();
@@ -277,6 +261,7 @@ final class RunEngine {
 
   private void checkpoint(RunState state, Duration deadline) {
     saving = true;
+    sampling.keepPending();
     RunEvent.Checkpointed event = checkpoints.save(state, deadline);
     saving = false;
     lastCheckpoint = state.step();
@@ -305,7 +290,8 @@ final class RunEngine {
     IterationMetrics iteration = done.iteration().after(seconds);
     List<RunEvent> events = new ArrayList<>();
     done.evaluated().ifPresent(events::add);
-    if (endsIteration(state.algorithm().progress(), next.progress())) {
+    if (endsIteration(state.algorithm().progress(), next.progress())
+        && !iteration.rewards().isEmpty()) {
       events.add(iterationFinished(iteration, next.progress().rewardQueries()));
     }
     return commit(
@@ -378,12 +364,14 @@ final class RunEngine {
     }
   }
 
-  private Performed perform(Action action, RunState state) throws InterruptedException {
+  private Performed perform(Algorithm<?> algorithm, Action action, RunState state)
+      throws InterruptedException {
     stopIfInterrupted();
     IterationMetrics iteration = state.iteration();
     return switch (action) {
       case Action.Evaluate evaluate -> evaluate(evaluate, iteration);
       case Action.Collect collect -> collect(collect);
+      case Action.Score score -> score(algorithm, score, iteration);
       case Action.AssessValue assess -> assess(assess, iteration);
       case Action.FitValue fit -> fit(fit, iteration);
       case Action.ImprovePolicy improve -> improve(improve, iteration);
@@ -399,40 +387,52 @@ final class RunEngine {
       throws InterruptedException {
     phase(action.iteration(), Phase.EVALUATE);
     folder.writeEvaluation(action.trajectories());
-    Sampling.Sampled sampled =
-        sampling.draw(
+    Sampling.Evaluation evaluation =
+        sampling.evaluate(
             requests.sample(action),
-            new Round(Round.Kind.EVALUATE, action.iteration()),
+            action.iteration(),
             action.trajectories(),
             (index, image) -> folder.writeSample(action.iteration(), index, image));
+    Sampling.Scores scores = evaluation.scores();
+    List<Double> kls = evaluation.drawn().kls();
+    SampleSeconds seconds =
+        new SampleSeconds(evaluation.drawn().seconds(), scores.seconds(), scores.metrics().busy());
     Evaluated evaluated =
         new Evaluated(
             action.iteration(),
-            Interval.of(sampled.rewards()),
-            sampled.rewards(),
-            mean(sampled.kls(), Double::doubleValue),
-            sampled.kls(),
-            sampled.seconds());
+            Interval.of(scores.present()),
+            scores.rewards(),
+            mean(kls, Double::doubleValue),
+            kls,
+            seconds,
+            scores.metrics());
     return new Performed(
-        new Outcome.Evaluated(sampled.rewards()),
+        new Outcome.Evaluated(scores.rewards()),
         Optional.of(evaluated),
         iteration,
-        PhaseSeconds.of(sampled.seconds()));
+        PhaseSeconds.of(seconds));
   }
 
-  private Performed collect(Action.Collect action) throws InterruptedException {
+  private Performed collect(Action.Collect action) {
     phase(action.iteration(), Phase.SAMPLE);
-    Sampling.Sampled sampled =
-        sampling.draw(
-            requests.sample(action),
-            new Round(Round.Kind.COLLECT, action.iteration()),
-            action.trajectories(),
-            (index, image) -> {});
+    Sampling.Drawn drawn =
+        sampling.collect(requests.sample(action), action.iteration(), action.trajectories());
     return new Performed(
-        new Outcome.Collected(sampled.rewards()),
+        new Outcome.Collected(),
         Optional.empty(),
-        IterationMetrics.of(sampled.rewards()),
-        PhaseSeconds.of(sampled.seconds()));
+        IterationMetrics.NONE,
+        PhaseSeconds.ofSampling(drawn.seconds()));
+  }
+
+  private Performed score(Algorithm<?> algorithm, Action.Score action, IterationMetrics iteration)
+      throws InterruptedException {
+    phase(action.iteration(), Phase.SCORE);
+    Sampling.Scores scores = sampling.score(action.round(), algorithm.trajectories(action.round()));
+    return new Performed(
+        new Outcome.Rewarded(scores.rewards()),
+        Optional.empty(),
+        iteration.with(scores.present(), scores.metrics()),
+        PhaseSeconds.ofScoring(scores.seconds(), scores.metrics().busy()));
   }
 
   private Performed assess(Action.AssessValue action, IterationMetrics iteration) {
@@ -457,6 +457,7 @@ final class RunEngine {
   }
 
   private Performed fit(Action.FitValue action, IterationMetrics iteration) {
+    phase(action.iteration(), Phase.VALUE);
     long start = System.nanoTime();
     FitValueResponse response = fitValue(action);
     ValueMetrics value =
@@ -518,19 +519,15 @@ final class RunEngine {
 
   private RunEvent.IterationFinished iterationFinished(
       IterationMetrics iteration, int rewardQueries) {
-    boolean warmup =
-        switch (spec.algorithm()) {
-          case VardSpec vard -> current.iteration() <= vard.value().warmup();
-          case DdpoSpec ddpo -> false;
-        };
     return new RunEvent.IterationFinished(
         current.iteration(),
-        warmup ? "warmup" : "train",
+        iteration.policy().isEmpty() ? "warmup" : "train",
         rewardQueries,
         Interval.of(iteration.rewards()),
         iteration.value(),
         iteration.policy(),
-        iteration.seconds());
+        iteration.seconds(),
+        iteration.scoring());
   }
 
   // ------------------------------------------------------------------------------- stopping
@@ -560,6 +557,7 @@ final class RunEngine {
   }
 
   private void close() {
+    sampling.close();
     if (!open) {
       return;
     }
@@ -591,6 +589,7 @@ final class RunEngine {
       case Action.Evaluate evaluate ->
           "while evaluating after " + evaluate.iteration() + " iterations";
       case Action.Collect collect -> "while sampling" + in;
+      case Action.Score score -> "while the scores of iteration " + score.round() + " were awaited";
       case Action.AssessValue assess -> "while assessing the value" + in;
       case Action.FitValue fit -> "while fitting the value" + in;
       case Action.ImprovePolicy improve -> "while improving the policy" + in;

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.annotation.JsonIgnore;
 import com.fasterxml.jackson.annotation.JsonSubTypes;
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import com.fasterxml.jackson.annotation.JsonUnwrapped;
-import dev.vard.spec.EvaluateSpec;
+import dev.vard.reward.RewardMetrics;
 import dev.vard.spec.KlSpec;
 import dev.vard.spec.RunSpec;
 import java.nio.file.Path;
@@ -74,18 +74,15 @@ public sealed interface RunEvent {
 
     /** The event of a run as it is specified. */
     public static Started of(RunSpec spec, RunFolder folder, Instant time) {
-      EvaluateSpec evaluate = spec.evaluate();
-      int iterations = spec.algorithm().iterations();
-      int last = iterations % evaluate.every() == 0 ? 0 : 1;
       return new Started(
           folder.runId(),
           spec.name(),
           spec.algorithm().kind().name().toLowerCase(Locale.ROOT),
           spec.seed(),
-          iterations,
+          spec.iterations(),
           spec.algorithm().samples(),
-          1 + iterations / evaluate.every() + last,
-          evaluate.images(),
+          spec.evaluations(),
+          spec.evaluate().images(),
           switch (spec.algorithm().kl()) {
             case KlSpec.KlBudget(double budget) -> OptionalDouble.of(budget);
             case KlSpec.KlWeight weight -> OptionalDouble.empty();
@@ -114,31 +111,37 @@ public sealed interface RunEvent {
    * The model was looked at on the held-out seeds.
    *
    * @param iteration after how many iterations of training
-   * @param rewards of each image, in the order of {@code samples/evaluation.json}
+   * @param rewards of each image, in the order of {@code samples/evaluation.json}; empty for those
+   *     that were dropped
    * @param klPerTrajectory nats, mean of {@code kls}
    * @param kls of each image's trajectory, in nats
+   * @param scoring how the rewards were had
    */
   record Evaluated(
       int iteration,
       Interval reward,
-      List<Double> rewards,
+      List<OptionalDouble> rewards,
       double klPerTrajectory,
       List<Double> kls,
-      SampleSeconds seconds)
+      SampleSeconds seconds,
+      RewardMetrics scoring)
       implements RunEvent {}
 
   /** Seconds of an evaluation: see {@link PhaseSeconds}. */
   record SampleSeconds(double sample, double score, double scoreBusy) {}
 
   /**
-   * An iteration ended.
+   * An iteration ended that learnt something: the first ones of a run that takes rewards late do
+   * not.
    *
    * @param iteration from 1
    * @param phase {@code warmup} while only the value is fitted, else {@code train}
    * @param rewardQueries training queries since the run's start
-   * @param reward of the iteration's samples, which the policy drew before it was improved
+   * @param reward of the samples that the iteration learnt from, its own or, if rewards may be
+   *     late, an earlier one's; the policy drew them before it was improved
    * @param value empty for algorithms without a value function
    * @param policy empty during the warm-up
+   * @param scoring how the rewards were had
    */
   record IterationFinished(
       int iteration,
@@ -147,7 +150,8 @@ public sealed interface RunEvent {
       Interval reward,
       Optional<ValueMetrics> value,
       Optional<PolicyMetrics> policy,
-      PhaseSeconds seconds)
+      PhaseSeconds seconds,
+      RewardMetrics scoring)
       implements RunEvent {}
 
   /**

@@ -87,7 +87,8 @@ public final class RunException extends RuntimeException {
   }
 
   static RunException of(String when, RewardException e) {
-    return new RunException("REWARD_FAILED", Remedy.LOOK, when + ": " + e.getMessage(), e);
+    Remedy remedy = e.retryable() ? Remedy.WAIT : Remedy.LOOK;
+    return new RunException("REWARD_FAILED", remedy, when + ": " + e.getMessage(), e);
   }
 
   static RunException cancelled(String when, Throwable cause) {

@@ -149,6 +149,16 @@ public record RunFolder(Path root, String runId) {
     return root.resolve("rewards.jsonl");
   }
 
+  /** What processes of rewards write. */
+  public Path rewardLog() {
+    return root.resolve("reward.log");
+  }
+
+  /** Images that wait for their scores. */
+  Path pending() {
+    return root.resolve("pending");
+  }
+
   /** The report's file, if there is one. */
   public Path reportFile() {
     return root.resolve("report.html");

@@ -1,5 +1,6 @@
 package dev.vard.run;
 
+import dev.vard.reward.Answer;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -38,15 +39,23 @@ public interface RunJournal {
   /** Events that belong to no step: a checkpoint, a recovery. */
   void tell(List<RunEvent> events);
 
-  /** The scores that a round's queries got, by their index in the round. */
-  Map<Integer, Double> answers(Round round);
+  /** What became of a round's queries, by their index in the round. */
+  Map<Integer, Answer> answers(Round round);
+
+  /**
+   * The score that an identical query got.
+   *
+   * @param digest as it was given with the answer
+   */
+  Optional<Double> known(String digest);
 
   /**
    * A query was answered: it must not be asked again.
    *
    * @param index in the round
+   * @param digest finds the answer again for identical queries; empty if none are looked for
    */
-  void answered(Round round, int index, double score);
+  void answered(Round round, int index, Answer answer, String digest);
 
   /** The checkpoints that were not forgotten, newest first. */
   List<Checkpoint> checkpoints();

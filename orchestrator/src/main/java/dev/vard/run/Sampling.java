@@ -4,26 +4,52 @@ import com.google.protobuf.ByteString;
 import dev.vard.algorithm.Trajectory;
 import dev.vard.proto.v1.ImageChunk;
 import dev.vard.proto.v1.SampleRequest;
+import dev.vard.reward.Answer;
 import dev.vard.reward.Image;
+import dev.vard.reward.RewardMetrics;
 import dev.vard.reward.RewardQuery;
 import dev.vard.reward.RewardScorer;
+import dev.vard.reward.Rewards;
 import dev.vard.run.RunEvent.Phase;
-import dev.vard.run.RunEvent.SampleSeconds;
 import dev.vard.worker.WorkerClient;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.OptionalDouble;
+import java.util.TreeMap;
 import java.util.concurrent.CancellationException;
+import java.util.function.IntUnaryOperator;
+import java.util.stream.IntStream;
 
-/** Draws images on the worker and has them scored while the next ones are drawn. */
-final class Sampling {
+/**
+ * Draws images on the worker and has them scored while the next ones are drawn, and whatever else
+ * is done until the scores are asked for.
+ */
+final class Sampling implements AutoCloseable {
 
   /**
-   * @param rewards of each trajectory, in their order
+   * Images that were drawn and put to the reward.
+   *
    * @param kls of each trajectory in nats; empty unless the request measures them
+   * @param seconds of the drawing
    */
-  record Sampled(List<Double> rewards, List<Double> kls, SampleSeconds seconds) {}
+  record Drawn(List<Double> kls, double seconds) {}
+
+  /**
+   * What the reward said.
+   *
+   * @param rewards of each trajectory, in their order; empty for those that were dropped
+   * @param seconds of waiting for it
+   */
+  record Scores(List<OptionalDouble> rewards, RewardMetrics metrics, double seconds) {
+
+    /** Those that there are. */
+    List<Double> present() {
+      return rewards.stream().flatMap(reward -> reward.stream().boxed()).toList();
+    }
+  }
 
   /** Takes each image beside the reward. */
   @FunctionalInterface
@@ -31,85 +57,193 @@ final class Sampling {
     void accept(int index, Image image);
   }
 
+  /** A round that was begun. */
+  private record Begun(RewardScorer.Round round, RewardLog log) {}
+
   private final WorkerClient worker;
+  private final Rewards rewards;
   private final RewardScorer scorer;
+  private final RewardSum sum;
   private final RunFolder folder;
   private final RunJournal journal;
   private final Deadlines deadlines;
   private final RunListener listener;
   private final Clock clock;
+  private final PendingImages pending;
+  private final Map<Integer, Begun> collections = new TreeMap<>();
 
+  /**
+   * @param rewards stay open when this is closed
+   * @param due how many iterations' scores are waited for by the end of an iteration
+   */
   Sampling(
       WorkerClient worker,
-      RewardScorer scorer,
+      Rewards rewards,
+      IntUnaryOperator due,
       RunFolder folder,
       RunJournal journal,
       Deadlines deadlines,
       RunListener listener,
       Clock clock) {
     this.worker = worker;
-    this.scorer = scorer;
+    this.rewards = rewards;
+    this.scorer = new RewardScorer(rewards);
+    this.sum = new RewardSum(rewards.parts(), journal, due);
     this.folder = folder;
     this.journal = journal;
     this.deadlines = deadlines;
     this.listener = listener;
     this.clock = clock;
+    this.pending = new PendingImages(folder.pending());
   }
 
   /**
-   * @param asked what the journal knows the queries by
+   * Draws an iteration's trajectories. Their scores are to be asked for by {@link #score}.
+   *
    * @param trajectories those of the request
+   * @throws CancellationException if it was told to stop
+   */
+  Drawn collect(SampleRequest request, int iteration, List<Trajectory> trajectories) {
+    Begun begun = begin(new Round(Round.Kind.COLLECT, iteration), trajectories.size());
+    collections.put(iteration, begun);
+    return draw(request, begun, iteration, Phase.SAMPLE, trajectories, (index, image) -> {});
+  }
+
+  /**
+   * Waits for the scores of an iteration's trajectories.
+   *
    * @throws InterruptedException if it was told to stop
    */
-  Sampled draw(SampleRequest request, Round asked, List<Trajectory> trajectories, ImageSink images)
+  Scores score(int iteration, List<Trajectory> trajectories) throws InterruptedException {
+    Round round = new Round(Round.Kind.COLLECT, iteration);
+    Begun begun = collections.get(iteration);
+    if (begun == null) {
+      begun = begin(round, trajectories.size());
+      collections.put(iteration, begun);
+      putKept(begun, iteration, trajectories);
+    }
+    Scores scores = await(round, begun);
+    collections.remove(iteration);
+    pending.forget(iteration);
+    return scores;
+  }
+
+  /** What an evaluation came to. */
+  record Evaluation(Drawn drawn, Scores scores) {}
+
+  /**
+   * Draws an evaluation's images and waits for their scores.
+   *
+   * @param iteration iterations done
+   * @throws InterruptedException if it was told to stop
+   */
+  Evaluation evaluate(
+      SampleRequest request, int iteration, List<Trajectory> trajectories, ImageSink images)
       throws InterruptedException {
-    int iteration = asked.iteration();
-    Phase phase =
-        switch (asked.kind()) {
-          case COLLECT -> Phase.SAMPLE;
-          case EVALUATE -> Phase.EVALUATE;
-        };
-    try (RewardLog log = RewardLog.open(folder, journal, asked, clock)) {
-      RewardScorer.Round round = scorer.round(trajectories.size(), journal.answers(asked), log);
-      List<Double> kls = new ArrayList<>();
-      long start = System.nanoTime();
-      worker.sample(
-          request,
-          chunk -> {
-            kls.addAll(chunk.getKlList());
-            for (int i = 0; i < chunk.getShape(0); i++) {
-              int index = chunk.getFirst() + i;
-              Trajectory trajectory = trajectories.get(index);
-              Image image = image(chunk, i);
-              add(
-                  round,
-                  new RewardQuery(
-                      image, trajectory.prompt(), trajectory.seed(), folder.runId(), iteration));
-              images.accept(index, image);
-            }
-            listener.onEvent(
-                new RunEvent.Progress(
-                    iteration, phase, chunk.getFirst() + chunk.getShape(0), trajectories.size()));
-          },
-          deadlines.sample(trajectories.size()));
-      double sampled = seconds(start);
-      deadlines.sampled(trajectories.size(), Duration.ofNanos(System.nanoTime() - start));
-      if (phase == Phase.SAMPLE) {
-        listener.onEvent(new RunEvent.PhaseStarted(iteration, Phase.SCORE));
-      }
-      long waiting = System.nanoTime();
-      List<Double> rewards = round.await();
-      return new Sampled(
-          rewards,
-          List.copyOf(kls),
-          new SampleSeconds(sampled, seconds(waiting), round.busySeconds()));
+    Round round = new Round(Round.Kind.EVALUATE, iteration);
+    Begun begun = begin(round, trajectories.size());
+    try (RewardLog log = begun.log()) {
+      Drawn drawn = draw(request, begun, iteration, Phase.EVALUATE, trajectories, images);
+      return new Evaluation(drawn, await(round, begun));
     }
   }
 
-  /** The client passes on what its sink throws, if it is unchecked. */
-  private static void add(RewardScorer.Round round, RewardQuery query) {
+  /**
+   * The rewards of a round that was awaited before.
+   *
+   * @param queries of the round
+   */
+  List<OptionalDouble> answered(Round round, int queries) {
+    List<List<Answer>> answers = new ArrayList<>();
+    for (int part = 0; part < rewards.parts().size(); part++) {
+      Map<Integer, Answer> known = journal.answers(round.of(part));
+      if (known.size() != queries) {
+        throw new IllegalStateException(
+            "the journal is past %s but has %d answers of %d"
+                .formatted(round.of(part).key(), known.size(), queries));
+      }
+      answers.add(IntStream.range(0, queries).mapToObj(known::get).toList());
+    }
+    return sum.of(round, answers);
+  }
+
+  /** Keeps what is awaited, for whoever goes on from a checkpoint that is about to be written. */
+  void keepPending() {
+    collections.forEach((iteration, begun) -> pending.keep(iteration, begun.round().unanswered()));
+  }
+
+  private Begun begin(Round round, int queries) {
+    RewardLog log = RewardLog.open(folder, journal, round, clock);
+    List<Map<Integer, Answer>> known =
+        IntStream.range(0, rewards.parts().size())
+            .mapToObj(part -> journal.answers(round.of(part)))
+            .toList();
+    return new Begun(scorer.round(queries, known, log), log);
+  }
+
+  private Drawn draw(
+      SampleRequest request,
+      Begun begun,
+      int iteration,
+      Phase phase,
+      List<Trajectory> trajectories,
+      ImageSink images) {
+    List<Double> kls = new ArrayList<>();
+    long start = System.nanoTime();
+    worker.sample(
+        request,
+        chunk -> {
+          kls.addAll(chunk.getKlList());
+          for (int i = 0; i < chunk.getShape(0); i++) {
+            int index = chunk.getFirst() + i;
+            Image image = image(chunk, i);
+            put(begun, query(image, trajectories.get(index), iteration));
+            images.accept(index, image);
+          }
+          listener.onEvent(
+              new RunEvent.Progress(
+                  iteration, phase, chunk.getFirst() + chunk.getShape(0), trajectories.size()));
+        },
+        deadlines.sample(trajectories.size()));
+    deadlines.sampled(trajectories.size(), Duration.ofNanos(System.nanoTime() - start));
+    return new Drawn(List.copyOf(kls), seconds(start));
+  }
+
+  /** The images of a collection that lies before the checkpoint. */
+  private void putKept(Begun begun, int iteration, List<Trajectory> trajectories) {
+    for (int i = 0; i < trajectories.size(); i++) {
+      if (known(iteration, i)) {
+        begun.round().addKnown();
+      } else {
+        put(begun, query(pending.read(iteration, i), trajectories.get(i), iteration));
+      }
+    }
+  }
+
+  private boolean known(int iteration, int index) {
+    return IntStream.range(0, rewards.parts().size())
+        .allMatch(
+            part ->
+                journal.answers(new Round(Round.Kind.COLLECT, iteration, part)).containsKey(index));
+  }
+
+  private Scores await(Round round, Begun begun) throws InterruptedException {
+    long start = System.nanoTime();
+    try (RewardLog log = begun.log()) {
+      List<List<Answer>> answers = begun.round().await();
+      return new Scores(sum.of(round, answers), begun.round().metrics(), seconds(start));
+    }
+  }
+
+  private RewardQuery query(Image image, Trajectory trajectory, int iteration) {
+    return new RewardQuery(
+        image, trajectory.prompt(), trajectory.seed(), folder.runId(), iteration);
+  }
+
+  /** The worker's client passes on what its sink throws, if it is unchecked. */
+  private static void put(Begun begun, RewardQuery query) {
     try {
-      round.add(query);
+      begun.round().add(query);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new CancellationException("interrupted while images waited for their scores");
@@ -126,5 +260,11 @@ final class Sampling {
     int size = height * width * chunk.getShape(3);
     ByteString pixels = chunk.getData().substring(index * size, (index + 1) * size);
     return Image.of(height, width, pixels.toByteArray());
+  }
+
+  @Override
+  public void close() {
+    scorer.close();
+    collections.values().forEach(begun -> begun.log().close());
   }
 }

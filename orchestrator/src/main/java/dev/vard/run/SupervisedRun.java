@@ -1,7 +1,7 @@
 package dev.vard.run;
 
-import dev.vard.reward.Reward;
-import dev.vard.reward.RewardScorer;
+import dev.vard.reward.RewardException;
+import dev.vard.reward.Rewards;
 import dev.vard.spec.RunSpec;
 import dev.vard.worker.WorkerClient;
 import dev.vard.worker.WorkerException;
@@ -9,6 +9,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -25,7 +26,7 @@ public final class SupervisedRun {
   private static final int FRUITLESS = 4;
 
   private final RunSpec spec;
-  private final Reward reward;
+  private final Supplier<Rewards> rewards;
   private final RunFolder folder;
   private final RunJournal journal;
   private final WorkerSource workers;
@@ -39,13 +40,14 @@ public final class SupervisedRun {
   private boolean draining;
 
   /**
+   * @param rewards opens them, for this run alone
    * @param backoff between attempts, and between pauses; keep it for the run's next life in this
    *     process
    * @param listeners hear of everything, on the thread that runs
    */
   public SupervisedRun(
       RunSpec spec,
-      Reward reward,
+      Supplier<Rewards> rewards,
       RunFolder folder,
       RunJournal journal,
       WorkerSource workers,
@@ -53,7 +55,7 @@ public final class SupervisedRun {
       Clock clock,
       RunListener... listeners) {
     this.spec = spec;
-    this.reward = reward;
+    this.rewards = rewards;
     this.folder = folder;
     this.journal = journal;
     this.workers = workers;
@@ -75,8 +77,10 @@ public final class SupervisedRun {
       }
       running = Optional.of(Thread.currentThread());
     }
-    try {
-      return attempts();
+    try (Rewards open = rewards.get()) {
+      return attempts(open);
+    } catch (RewardException e) {
+      return opened(RunException.of("while the reward was opened", e));
     } finally {
       synchronized (lock) {
         running = Optional.empty();
@@ -94,14 +98,14 @@ public final class SupervisedRun {
     }
   }
 
-  private RunEnd attempts() {
+  private RunEnd attempts(Rewards open) {
     Optional<RunEngine.Cause> cause = firstCause();
     int fruitless = 0;
     for (int attempt = 1; ; attempt++) {
       long before = step();
       RunException problem;
       try {
-        RunResult result = attempt(attempt, cause);
+        RunResult result = attempt(open, attempt, cause);
         backoff.reset();
         return new RunEnd(RunStatus.DONE, "", "", Optional.empty(), Optional.of(result));
       } catch (RunException e) {
@@ -152,7 +156,7 @@ public final class SupervisedRun {
     }
   }
 
-  private RunResult attempt(int attempt, Optional<RunEngine.Cause> cause) {
+  private RunResult attempt(Rewards open, int attempt, Optional<RunEngine.Cause> cause) {
     folder.prepare(spec, journal.state().isPresent());
     MetricsFile metrics = new MetricsFile(folder);
     RunListener listener =
@@ -166,12 +170,20 @@ public final class SupervisedRun {
     } catch (WorkerException e) {
       throw RunException.of("while a worker was started", e);
     }
-    try (RewardScorer scorer =
-        new RewardScorer(reward, Runtime.getRuntime().availableProcessors())) {
-      return new RunEngine(
-              spec, worker, scorer, folder, journal, attempt, deadlines, listener, clock)
-          .run(cause);
+    return new RunEngine(spec, worker, open, folder, journal, attempt, deadlines, listener, clock)
+        .run(cause);
+  }
+
+  /** A reward that is not there. */
+  private RunEnd opened(RunException e) {
+    if (Thread.interrupted()) {
+      return told(RunException.cancelled("while the reward was opened", e));
     }
+    return switch (e.remedy()) {
+      case NONE -> end(RunStatus.FAILED, e);
+      case LOOK, RESTART_WORKER -> end(RunStatus.PAUSED, e);
+      case WAIT -> pause(e);
+    };
   }
 
   /** A run that was claimed before and did not stop in good order lost its orchestrator. */

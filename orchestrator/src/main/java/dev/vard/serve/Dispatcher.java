@@ -1,6 +1,7 @@
 package dev.vard.serve;
 
-import dev.vard.reward.Reward;
+import dev.vard.reward.kind.RewardEnvironment;
+import dev.vard.reward.kind.RewardKinds;
 import dev.vard.run.Backoff;
 import dev.vard.run.FencedException;
 import dev.vard.run.RunEnd;
@@ -292,12 +293,13 @@ final class Dispatcher implements AutoCloseable {
         // It was good when the run was made: a model's folder is gone, or no longer allowed.
         return end(RunStatus.PAUSED, "SPECIFICATION", e.getMessage());
       }
+      RunFolder folder = RunFolder.of(folders.of(runId), runId);
       try (WorkerPool.Lease lease = pool.lease(spec.threads())) {
         return supervise(
             new SupervisedRun(
                 spec,
-                Reward.of(spec.reward()),
-                RunFolder.of(folders.of(runId), runId),
+                () -> new RewardKinds(RewardEnvironment.of(folder.rewardLog())).open(spec.reward()),
+                folder,
                 new ToldJournal(claim.journal(), () -> feed.changed(runId)),
                 lease,
                 backoffs.computeIfAbsent(

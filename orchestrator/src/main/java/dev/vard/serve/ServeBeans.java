@@ -20,6 +20,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import javax.sql.DataSource;
 
 /** Puts the server's parts together. */
@@ -116,7 +117,8 @@ final class ServeBeans {
         new Confinement(
             roots.isEmpty() ? List.of(home.resolve("checkpoints")) : roots,
             settings.allowHub(),
-            settings.maxPrompts()));
+            settings.maxPrompts(),
+            settings.rewards() == null ? Set.of() : Set.copyOf(settings.rewards())));
   }
 
   /**

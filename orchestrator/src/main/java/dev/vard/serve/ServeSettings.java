@@ -25,6 +25,8 @@ import java.util.List;
  *     tokens listens beyond loopback only then
  * @param modelRoots folders that a specification's {@code model.checkpoint} may lie in
  * @param allowHub whether {@code model.checkpoint} may be a hub id
+ * @param rewards what a specification's {@code reward} may ask beside what is built in: {@code
+ *     java:CLASS}, {@code python:MODULE:NAME}, {@code grpc:HOST:PORT} or a URL
  * @param maxSpecificationBytes a specification's size, prompts included
  * @param maxPrompts prompts of a specification
  * @param maxActiveRuns runs of one owner that have not ended
@@ -46,6 +48,7 @@ public record ServeSettings(
     @Bindable(defaultValue = "false") boolean behindTlsProxy,
     @Nullable List<String> modelRoots,
     @Bindable(defaultValue = "false") boolean allowHub,
+    @Nullable List<String> rewards,
     @Bindable(defaultValue = "1048576") int maxSpecificationBytes,
     @Bindable(defaultValue = "100000") int maxPrompts,
     @Bindable(defaultValue = "100") int maxActiveRuns,

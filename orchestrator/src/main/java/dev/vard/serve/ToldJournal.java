@@ -1,5 +1,6 @@
 package dev.vard.serve;
 
+import dev.vard.reward.Answer;
 import dev.vard.run.Checkpoint;
 import dev.vard.run.Round;
 import dev.vard.run.RunEvent;
@@ -54,13 +55,18 @@ final class ToldJournal implements RunJournal {
   }
 
   @Override
-  public Map<Integer, Double> answers(Round round) {
+  public Map<Integer, Answer> answers(Round round) {
     return journal.answers(round);
   }
 
   @Override
-  public void answered(Round round, int index, double score) {
-    journal.answered(round, index, score);
+  public Optional<Double> known(String digest) {
+    return journal.known(digest);
+  }
+
+  @Override
+  public void answered(Round round, int index, Answer answer, String digest) {
+    journal.answered(round, index, answer, digest);
   }
 
   @Override

@@ -9,6 +9,9 @@ public sealed interface AlgorithmSpec {
   /** Trajectories, and reward queries, of each iteration. */
   int samples();
 
+  /** So many iterations late may rewards be. */
+  int staleness();
+
   PolicySpec policy();
 
   KlSpec kl();
@@ -17,7 +20,8 @@ public sealed interface AlgorithmSpec {
   Kind kind();
 
   /** Value-based: gradients flow from a fitted value network into the policy. */
-  record VardSpec(int iterations, int samples, ValueSpec value, PolicySpec policy, KlSpec kl)
+  record VardSpec(
+      int iterations, int samples, int staleness, ValueSpec value, PolicySpec policy, KlSpec kl)
       implements AlgorithmSpec {
     @Override
     public Kind kind() {
@@ -32,7 +36,13 @@ public sealed interface AlgorithmSpec {
    * @param advantageClip advantages are kept within ± this many deviations
    */
   record DdpoSpec(
-      int iterations, int samples, PolicySpec policy, KlSpec kl, double clip, double advantageClip)
+      int iterations,
+      int samples,
+      int staleness,
+      PolicySpec policy,
+      KlSpec kl,
+      double clip,
+      double advantageClip)
       implements AlgorithmSpec {
     @Override
     public Kind kind() {

@@ -6,6 +6,8 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 
 /**
@@ -17,10 +19,14 @@ import java.util.stream.Stream;
  *     project's folder
  * @param allowHub whether {@code model.checkpoint} may be a hub id
  * @param maxPrompts most prompts
+ * @param rewards what may be asked for scores, apart from what is built in: {@code java:CLASS},
+ *     {@code python:MODULE:NAME}, {@code grpc:HOST:PORT} or a URL
  */
-public record Confinement(List<Path> modelRoots, boolean allowHub, int maxPrompts) {
+public record Confinement(
+    List<Path> modelRoots, boolean allowHub, int maxPrompts, Set<String> rewards) {
 
   public Confinement {
+    rewards = Set.copyOf(rewards);
     modelRoots = modelRoots.stream().map(root -> root.toAbsolutePath().normalize()).toList();
   }
 
@@ -29,11 +35,21 @@ public record Confinement(List<Path> modelRoots, boolean allowHub, int maxPrompt
    * whoever asks, who must not learn what else there is.
    */
   Optional<Path> model(String name) {
+    return find(name, Files::isDirectory);
+  }
+
+  /** The file that a name stands for, likewise. */
+  Optional<Path> file(String name) {
+    return find(name, Files::isRegularFile);
+  }
+
+  private Optional<Path> find(String name, Predicate<Path> kind) {
     return plain(name)
         .flatMap(
             path ->
                 modelRoots.stream()
                     .flatMap(root -> candidates(root, path))
+                    .filter(kind)
                     .flatMap(candidate -> allowed(candidate).stream())
                     .findFirst());
   }
@@ -71,11 +87,8 @@ public record Confinement(List<Path> modelRoots, boolean allowHub, int maxPrompt
         : Stream.of(root.resolve(path), root.resolveSibling(path));
   }
 
-  /** Where a folder really is, if that is in a root: links may lead anywhere. */
+  /** Where something really is, if that is in a root: links may lead anywhere. */
   private Optional<Path> allowed(Path candidate) {
-    if (!Files.isDirectory(candidate)) {
-      return Optional.empty();
-    }
     try {
       Path real = candidate.toRealPath();
       for (Path root : modelRoots) {

@@ -1,6 +1,7 @@
 package dev.vard.spec;
 
 import java.util.List;
+import java.util.OptionalLong;
 
 /**
  * Everything that decides a run. The same specification on the same machine gives the same bits.
@@ -8,6 +9,7 @@ import java.util.List;
  * @param name letters, digits, '.', '_' and '-'
  * @param seed every random number of the run follows from it
  * @param prompts empty for unconditional models
+ * @param budget most images that are scored, in training and evaluation together
  * @param worker {@code local}, {@code embedded} or {@code host:port}
  * @param threads CPU threads of the worker; {@link #ANY_THREADS} only on the way to a server
  */
@@ -20,6 +22,7 @@ public record RunSpec(
     RewardSpec reward,
     AlgorithmSpec algorithm,
     EvaluateSpec evaluate,
+    OptionalLong budget,
     CheckpointSpec checkpoint,
     String worker,
     int threads) {
@@ -29,5 +32,44 @@ public record RunSpec(
 
   public RunSpec {
     prompts = List.copyOf(prompts);
+  }
+
+  /** How many iterations there are: those asked for, as far as the budget pays for them. */
+  public int iterations() {
+    return Math.min(algorithm.iterations(), affordable(budget, algorithm.samples(), evaluate));
+  }
+
+  /**
+   * How many iterations' rewards have to be there before an iteration may learn. The last one waits
+   * for all.
+   */
+  public int due(int iteration) {
+    return iteration == iterations() ? iteration : Math.max(0, iteration - algorithm.staleness());
+  }
+
+  /** How many evaluations so many iterations have: one before training, one after the last. */
+  public int evaluations() {
+    return evaluations(iterations(), evaluate);
+  }
+
+  /** The most iterations that a budget pays for, their evaluations included. */
+  static int affordable(OptionalLong budget, int samples, EvaluateSpec evaluate) {
+    if (budget.isEmpty()) {
+      return Integer.MAX_VALUE;
+    }
+    int iterations = 0;
+    while (cost(iterations + 1, samples, evaluate) <= budget.getAsLong()) {
+      iterations++;
+    }
+    return iterations;
+  }
+
+  private static long cost(int iterations, int samples, EvaluateSpec evaluate) {
+    return (long) iterations * samples
+        + (long) evaluations(iterations, evaluate) * evaluate.images();
+  }
+
+  private static int evaluations(int iterations, EvaluateSpec evaluate) {
+    return 1 + Math.ceilDiv(iterations, evaluate.every());
   }
 }

@@ -7,9 +7,11 @@ import dev.vard.spec.KlSpec.KlBudget;
 import dev.vard.spec.KlSpec.KlWeight;
 import dev.vard.spec.SpecProblem.Code;
 import java.io.IOException;
+import java.net.URI;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -17,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.regex.Pattern;
 
 /**
@@ -27,6 +30,14 @@ import java.util.regex.Pattern;
  * the specification.
  */
 public final class SpecReader {
+  /** The section that a reward is read from, a part of a sum too. */
+  private static final String WHOLE = "reward";
+
+  /** What the names of environment variables begin with that a server's clients may name. */
+  private static final String TOKENS = "VARD_REWARD_";
+
+  private static final Pattern ENDPOINT =
+      Pattern.compile("[^\\s:/]+:\\d{1,5}|\\[[0-9a-fA-F:]+]:\\d{1,5}");
   private static final double DEFAULT_BUDGET = 60.0;
   private static final double DEFAULT_GUIDANCE = 3.0;
   private static final Pattern HUB_ID = Pattern.compile("[\\w.-]+/[\\w.-]+");
@@ -114,7 +125,7 @@ public final class SpecReader {
    * @throws SpecException with all that is wrong
    */
   public RunSpec read(String text, String source, Path folder, List<String> overrides) {
-    return new Reading(new Origin(source, 1), folder).read(text, overrides);
+    return new Reading(new Origin(source, 1), folder, WHOLE).read(text, overrides);
   }
 
   private static SpecException unreadable(Path file, Code code, String message) {
@@ -122,17 +133,22 @@ public final class SpecReader {
         List.of(new SpecProblem(code, new Origin(file.toString(), 0), "", message)));
   }
 
-  /** One specification on its way from text to records. */
+  /** One specification, or one part of its reward, on its way from text to records. */
   private final class Reading {
     private final Origin source;
     private final Path folder;
+
+    /** What {@code reward} is called in errors. */
+    private final String reward;
+
     private final List<SpecProblem> problems = new ArrayList<>();
     private final Map<Key<?>, Object> values = new HashMap<>();
     private final Map<String, Origin> given = new HashMap<>();
 
-    Reading(Origin source, Path folder) {
+    Reading(Origin source, Path folder, String reward) {
       this.source = source;
       this.folder = folder;
+      this.reward = reward;
     }
 
     RunSpec read(String text, List<String> overrides) {
@@ -157,6 +173,7 @@ public final class SpecReader {
       }
       List<String> prompts = prompts();
       String checkpoint = checkpoint();
+      Optional<RewardSpec> rewards = rewards();
       check(prompts);
       confinement.ifPresent(allowed -> confine(allowed, prompts));
       if (toSend || confinement.isPresent()) {
@@ -171,7 +188,7 @@ public final class SpecReader {
                 .thenComparing(problem -> problem.origin().line()));
         throw new SpecException(problems);
       }
-      return spec(prompts, checkpoint);
+      return spec(prompts, checkpoint, rewards.orElseThrow());
     }
 
     private static String sourceOf(String override) {
@@ -226,7 +243,8 @@ public final class SpecReader {
             Code.UNKNOWN_KEY,
             tree.origin(),
             path,
-            "is no key of a specification; " + Suggestions.cure(prefix, key));
+            "is no key of a specification; "
+                + Suggestions.cure(prefix, key).replace(WHOLE + ".", reward + "."));
       }
     }
 
@@ -285,7 +303,8 @@ public final class SpecReader {
     private boolean brokenAbove(Key<?> key) {
       return problems.stream()
           .anyMatch(
-              problem -> key.path().startsWith(problem.path() + ".") && !problem.path().isEmpty());
+              problem ->
+                  shown(key.path()).startsWith(problem.path() + ".") && !problem.path().isEmpty());
     }
 
     private List<String> prompts() {
@@ -411,10 +430,8 @@ public final class SpecReader {
     /** What stands in a specification, but is not to be had from a server. */
     private void confine(Confinement allowed, List<String> prompts) {
       if (given.containsKey(Keys.PROMPTS_FILE.path())) {
-        add(
-            Code.FORBIDDEN,
-            given.get(Keys.PROMPTS_FILE.path()),
-            Keys.PROMPTS_FILE.path(),
+        forbid(
+            Keys.PROMPTS_FILE,
             "the server reads no files of its clients; give the prompts themselves in"
                 + " prompts.list");
       }
@@ -429,19 +446,8 @@ public final class SpecReader {
 
     /** What whoever sends a specification must not decide, and is told before it is sent. */
     private void leaveToServer() {
-      if (find(Keys.REWARD_KIND).filter(RewardSpec.Kind.SUPPLIED::equals).isPresent()) {
-        add(
-            Code.FORBIDDEN,
-            given.get(Keys.REWARD_KIND.path()),
-            Keys.REWARD_KIND.path(),
-            "supplied needs a Java program that brings the reward; give another kind");
-      }
       if (find(Keys.WORKER).filter(worker -> !worker.equals(Keys.DEFAULT_WORKER)).isPresent()) {
-        add(
-            Code.FORBIDDEN,
-            given.get(Keys.WORKER.path()),
-            Keys.WORKER.path(),
-            "the server decides which worker runs what; remove it");
+        forbid(Keys.WORKER, "the server decides which worker runs what; remove it");
       }
     }
 
@@ -486,8 +492,10 @@ public final class SpecReader {
             get(Keys.GUIDANCE)
                 + " needs prompts; give prompts.file or prompts.list, or a guidance of 1");
       }
+      checkAhead();
       Optional<Long> warmup = find(Keys.WARMUP);
       Optional<Long> iterations = find(Keys.ITERATIONS);
+      checkBudget(warmup.orElse(0L));
       if (warmup.isPresent() && iterations.isPresent() && warmup.get() >= iterations.get()) {
         Key<?> blamed = given.containsKey(Keys.WARMUP.path()) ? Keys.WARMUP : Keys.ITERATIONS;
         add(
@@ -503,6 +511,41 @@ public final class SpecReader {
       }
     }
 
+    private void checkAhead() {
+      Optional<Long> ahead = find(Keys.VALUE_AHEAD);
+      Optional<Long> steps = find(Keys.VALUE_STEPS);
+      if (ahead.isPresent() && steps.isPresent() && ahead.get() >= steps.get()) {
+        refuse(
+            Keys.VALUE_AHEAD,
+            "leaves none of the "
+                + steps.get()
+                + " steps for this iteration's trajectories; give fewer, or more for"
+                + " algorithm.value.steps");
+      }
+    }
+
+    /** A budget that pays for no training is a mistake. */
+    private void checkBudget(long warmup) {
+      Optional<Long> budget = find(Keys.BUDGET);
+      Optional<Long> samples = find(Keys.SAMPLES);
+      Optional<Long> every = find(Keys.EVERY);
+      Optional<Long> images = find(Keys.IMAGES);
+      if (budget.isEmpty() || samples.isEmpty() || every.isEmpty() || images.isEmpty()) {
+        return;
+      }
+      EvaluateSpec evaluate = new EvaluateSpec(whole(Keys.EVERY), whole(Keys.IMAGES));
+      OptionalLong queries = OptionalLong.of(budget.get());
+      long iterations = RunSpec.affordable(queries, whole(Keys.SAMPLES), evaluate);
+      if (iterations <= warmup) {
+        refuse(
+            Keys.BUDGET,
+            "pays for "
+                + iterations
+                + " iterations with their evaluations, none of which improves the policy; give"
+                + " more, or less for algorithm.samples or evaluate.images");
+      }
+    }
+
     private Origin later(Key<?> one, Key<?> other) {
       Origin first = given.get(one.path());
       Origin second = given.get(other.path());
@@ -513,11 +556,17 @@ public final class SpecReader {
     }
 
     private boolean hasProblem(String section) {
-      return problems.stream()
-          .anyMatch(problem -> (problem.path() + ".").startsWith(section + "."));
+      String prefix = shown(section) + ".";
+      return problems.stream().anyMatch(problem -> (problem.path() + ".").startsWith(prefix));
     }
 
-    private RunSpec spec(List<String> prompts, String checkpoint) {
+    private String shown(String path) {
+      return reward.equals(WHOLE) || !(path + ".").startsWith(WHOLE + ".")
+          ? path
+          : reward + path.substring(WHOLE.length());
+    }
+
+    private RunSpec spec(List<String> prompts, String checkpoint, RewardSpec rewards) {
       ModelSpec model =
           new ModelSpec(
               checkpoint,
@@ -538,26 +587,280 @@ public final class SpecReader {
           model,
           prompts,
           sampler,
-          reward(),
-          algorithm(),
+          rewards,
+          algorithm(rewards.remote()),
           new EvaluateSpec(whole(Keys.EVERY), whole(Keys.IMAGES)),
+          find(Keys.BUDGET).map(OptionalLong::of).orElse(OptionalLong.empty()),
           new CheckpointSpec(whole(Keys.CHECKPOINT_EVERY), whole(Keys.CHECKPOINT_KEEP)),
           get(Keys.WORKER),
           find(Keys.THREADS).map(Math::toIntExact).orElse(processors));
     }
 
-    private RewardSpec reward() {
-      return switch (get(Keys.REWARD_KIND)) {
-        case JPEG_COMPRESSIBILITY -> new RewardSpec.JpegCompressibility(whole(Keys.REWARD_QUALITY));
-        case JPEG_INCOMPRESSIBILITY ->
-            new RewardSpec.JpegIncompressibility(whole(Keys.REWARD_QUALITY));
-        case SUPPLIED -> new RewardSpec.Supplied();
+    // ----------------------------------------------------------------------------- the reward
+
+    /** The reward, or nothing where it has an error. */
+    private Optional<RewardSpec> rewards() {
+      int before = problems.size();
+      List<RewardSpec.Part> parts = new ArrayList<>();
+      if (find(Keys.REWARD_KIND).filter(RewardSource.Kind.SUM::equals).isEmpty()) {
+        refuse(Keys.REWARD_NORMALISE, "belongs to the parts of a sum; remove it");
+        part().ifPresent(parts::add);
+      } else {
+        for (Key<?> key : Keys.OF_PARTS) {
+          refuse(key, "belongs to the parts of a sum; give it there");
+        }
+        List<Tree.Mapping> mappings = find(Keys.REWARD_PARTS).orElse(List.of());
+        for (Tree.Mapping mapping : mappings) {
+          String name = "reward.parts[" + parts.size() + "]";
+          Reading reading = new Reading(source, folder, name);
+          reading.readPart(mapping).ifPresent(parts::add);
+          problems.addAll(reading.problems);
+        }
+        namesDiffer(parts);
+      }
+      if (problems.size() > before || parts.isEmpty() || hasProblem("reward")) {
+        return Optional.empty();
+      }
+      return Optional.of(
+          new RewardSpec(
+              parts,
+              get(Keys.REWARD_CACHE),
+              get(Keys.REWARD_ON_FAILURE),
+              get(Keys.REWARD_MOST_DROPPED)));
+    }
+
+    private Optional<RewardSpec.Part> readPart(Tree.Mapping mapping) {
+      given.put(WHOLE, mapping.origin());
+      collect(mapping, WHOLE);
+      Keys.ALL.stream().filter(key -> key.path().startsWith(WHOLE + ".")).forEach(this::settle);
+      for (Key<?> key : Keys.OF_SUMS) {
+        refuse(key, "belongs to the whole reward; give it there");
+      }
+      if (find(Keys.REWARD_KIND).filter(RewardSource.Kind.SUM::equals).isPresent()) {
+        refuse(Keys.REWARD_KIND, "a sum holds no sums; give their parts");
+      }
+      return part();
+    }
+
+    private void namesDiffer(List<RewardSpec.Part> parts) {
+      List<String> names = new ArrayList<>();
+      for (RewardSpec.Part part : parts) {
+        if (names.contains(part.name())) {
+          add(
+              Code.CONFLICT,
+              given.get(Keys.REWARD_PARTS.path()),
+              Keys.REWARD_PARTS.path(),
+              "two parts are called " + part.name() + "; give each a name of its own");
+        }
+        names.add(part.name());
+      }
+    }
+
+    private void refuse(Key<?> key, String why) {
+      if (given.containsKey(key.path())) {
+        add(Code.CONFLICT, given.get(key.path()), key.path(), why);
+      }
+    }
+
+    private Optional<RewardSpec.Part> part() {
+      Optional<RewardSource> source = hasProblem(WHOLE) ? Optional.empty() : source();
+      Optional<AskingSpec.Range> range = range();
+      source.ifPresent(this::permit);
+      return source
+          .filter(found -> !hasProblem(WHOLE))
+          .map(
+              found ->
+                  new RewardSpec.Part(
+                      find(Keys.REWARD_NAME).orElse(ValueType.Choice.name(found.kind())),
+                      get(Keys.REWARD_WEIGHT),
+                      reward.equals(WHOLE)
+                          ? RewardSpec.Normalise.NONE
+                          : find(Keys.REWARD_NORMALISE).orElse(RewardSpec.Normalise.FIXED),
+                      found,
+                      asking(AskingSpec.of(found), range)));
+    }
+
+    /** What of rewards is not to be had from a server. */
+    private void permit(RewardSource source) {
+      if (!toSend && confinement.isEmpty()) {
+        return;
+      }
+      if (source instanceof RewardSource.Supplied) {
+        forbid(
+            Keys.REWARD_KIND,
+            "supplied needs a Java program that brings the reward; give another kind");
+      }
+      if (confinement.isEmpty()) {
+        return;
+      }
+      for (String address : addresses(source)) {
+        if (!confinement.get().rewards().contains(address)) {
+          forbid(
+              Keys.REWARD_KIND,
+              "the server takes no reward from "
+                  + address
+                  + "; give one that its operator allowed, or ask for this one to be put into"
+                  + " vard.serve.rewards");
+        }
+      }
+      if (given.containsKey(Keys.REWARD_CA.path())) {
+        forbid(
+            Keys.REWARD_CA,
+            "the server opens no such file for its clients; remove it, and ask its"
+                + " operator to trust the reward's certificate");
+      }
+      if (find(Keys.REWARD_TOKEN).filter(name -> !name.startsWith(TOKENS)).isPresent()) {
+        forbid(
+            Keys.REWARD_TOKEN,
+            "the server gives no such variable to rewards; give one that begins with " + TOKENS);
+      }
+    }
+
+    /** Under what names an operator allows a reward; empty for those that anybody may use. */
+    private static List<String> addresses(RewardSource source) {
+      return switch (source) {
+        case RewardSource.JavaClass java -> List.of("java:" + java.className());
+        case RewardSource.Python python -> List.of("python:" + python.function());
+        case RewardSource.Http http -> List.of(http.url().toString());
+        case RewardSource.Grpc grpc ->
+            grpc.endpoints().stream().map(endpoint -> "grpc:" + endpoint).toList();
+        case RewardSource.JpegCompressibility jpeg -> List.of();
+        case RewardSource.JpegIncompressibility jpeg -> List.of();
+        case RewardSource.Onnx onnx -> List.of();
+        case RewardSource.Supplied supplied -> List.of();
       };
     }
 
-    private AlgorithmSpec algorithm() {
+    private void forbid(Key<?> key, String why) {
+      add(Code.FORBIDDEN, given.get(key.path()), key.path(), why);
+    }
+
+    private AskingSpec asking(AskingSpec byDefault, Optional<AskingSpec.Range> range) {
+      return new AskingSpec(
+          find(Keys.REWARD_BATCH).map(Math::toIntExact).or(byDefault::batch),
+          find(Keys.REWARD_CONCURRENCY).map(Math::toIntExact).or(byDefault::concurrency),
+          Duration.ofNanos(Math.round(get(Keys.REWARD_TIMEOUT) * 1e9)),
+          find(Keys.REWARD_RETRIES).map(Math::toIntExact).orElse(byDefault.retries()),
+          range);
+    }
+
+    private Optional<AskingSpec.Range> range() {
+      Optional<List<Double>> range = find(Keys.REWARD_RANGE);
+      if (range.isPresent() && range.get().get(0) >= range.get().get(1)) {
+        refuse(Keys.REWARD_RANGE, "the least is not below the most; give them in that order");
+        return Optional.empty();
+      }
+      return range.map(ends -> new AskingSpec.Range(ends.get(0), ends.get(1)));
+    }
+
+    private Optional<RewardSource> source() {
+      return find(Keys.REWARD_KIND)
+          .flatMap(
+              kind ->
+                  switch (kind) {
+                    case JPEG_COMPRESSIBILITY ->
+                        Optional.of(
+                            new RewardSource.JpegCompressibility(whole(Keys.REWARD_QUALITY)));
+                    case JPEG_INCOMPRESSIBILITY ->
+                        Optional.of(
+                            new RewardSource.JpegIncompressibility(whole(Keys.REWARD_QUALITY)));
+                    case JAVA ->
+                        Optional.of(
+                            new RewardSource.JavaClass(
+                                get(Keys.REWARD_CLASS),
+                                find(Keys.REWARD_OPTIONS).orElse(Map.of())));
+                    case ONNX -> onnx();
+                    case GRPC -> grpc();
+                    case HTTP ->
+                        access(get(Keys.REWARD_URL).startsWith("https:"))
+                            .map(
+                                access ->
+                                    new RewardSource.Http(
+                                        URI.create(get(Keys.REWARD_URL)), access));
+                    case PYTHON ->
+                        Optional.of(
+                            new RewardSource.Python(
+                                get(Keys.REWARD_FUNCTION),
+                                find(Keys.REWARD_OPTIONS).orElse(Map.of()),
+                                get(Keys.REWARD_DEVICE)));
+                    case SUPPLIED -> Optional.of(new RewardSource.Supplied());
+                    case SUM -> Optional.empty();
+                  });
+    }
+
+    private Optional<RewardSource> onnx() {
+      return file(Keys.REWARD_MODEL, get(Keys.REWARD_MODEL))
+          .map(
+              model ->
+                  new RewardSource.Onnx(
+                      model,
+                      new RewardSource.Onnx.Input(
+                          find(Keys.ONNX_SIZE).map(Math::toIntExact),
+                          get(Keys.ONNX_LAYOUT),
+                          get(Keys.ONNX_MEAN),
+                          get(Keys.ONNX_DEVIATION)),
+                      new RewardSource.Onnx.Output(
+                          find(Keys.ONNX_OUTPUT), get(Keys.ONNX_TAKE), whole(Keys.ONNX_INDEX))));
+    }
+
+    private Optional<RewardSource> grpc() {
+      for (String endpoint : get(Keys.REWARD_ENDPOINTS)) {
+        if (!ENDPOINT.matcher(endpoint).matches()) {
+          add(
+              Code.OUT_OF_RANGE,
+              given.get(Keys.REWARD_ENDPOINTS.path()),
+              Keys.REWARD_ENDPOINTS.path(),
+              "'" + endpoint + "' does not fit; give host:port");
+          return Optional.empty();
+        }
+      }
+      return access(get(Keys.REWARD_TLS))
+          .map(
+              access ->
+                  new RewardSource.Grpc(
+                      get(Keys.REWARD_ENDPOINTS), find(Keys.REWARD_SERVED).orElse(""), access));
+    }
+
+    private Optional<RewardSource.Access> access(boolean tls) {
+      Optional<String> ca = find(Keys.REWARD_CA);
+      if (ca.isPresent() && !tls) {
+        refuse(Keys.REWARD_CA, "needs TLS; give tls: true, or an https URL");
+        return Optional.empty();
+      }
+      Optional<Path> file = ca.flatMap(name -> file(Keys.REWARD_CA, name));
+      return ca.isPresent() && file.isEmpty()
+          ? Optional.empty()
+          : Optional.of(new RewardSource.Access(tls, file, find(Keys.REWARD_TOKEN)));
+    }
+
+    /** A file that is named here; of what is to be sent, as it was written. */
+    private Optional<Path> file(Key<?> key, String name) {
+      if (toSend) {
+        return Optional.of(Path.of(name));
+      }
+      Optional<Path> found =
+          confinement.isPresent()
+              ? confinement.get().file(name)
+              : Optional.of(locate(name).toAbsolutePath().normalize()).filter(Files::isRegularFile);
+      if (found.isEmpty()) {
+        add(
+            Code.MISSING_FILE,
+            given.get(key.path()),
+            key.path(),
+            "there is no file '"
+                + name
+                + "'"
+                + (confinement.isPresent() ? " in the server's model folders" : places())
+                + "; give "
+                + key.type().describe());
+      }
+      return found;
+    }
+
+    private AlgorithmSpec algorithm(boolean remote) {
       int iterations = whole(Keys.ITERATIONS);
       int samples = whole(Keys.SAMPLES);
+      int staleness = whole(Keys.STALENESS);
       PolicySpec policy =
           new PolicySpec(
               whole(Keys.POLICY_STEPS),
@@ -570,24 +873,33 @@ public final class SpecReader {
               .<KlSpec>map(KlWeight::new)
               .orElseGet(() -> new KlBudget(find(Keys.KL_BUDGET).orElse(DEFAULT_BUDGET)));
       return switch (get(Keys.ALGORITHM_KIND)) {
-        case VARD -> new VardSpec(iterations, samples, value(), policy, kl);
+        case VARD -> new VardSpec(iterations, samples, staleness, value(remote), policy, kl);
         case DDPO ->
-            new DdpoSpec(iterations, samples, policy, kl, get(Keys.CLIP), get(Keys.ADVANTAGE_CLIP));
+            new DdpoSpec(
+                iterations,
+                samples,
+                staleness,
+                policy,
+                kl,
+                get(Keys.CLIP),
+                get(Keys.ADVANTAGE_CLIP));
       };
     }
 
-    private ValueSpec value() {
+    private ValueSpec value(boolean remote) {
+      int steps = whole(Keys.VALUE_STEPS);
       return new ValueSpec(
           get(Keys.VALUE_KIND),
           find(Keys.VALUE_WIDTH)
               .map(width -> OptionalInt.of(Math.toIntExact(width)))
               .orElse(OptionalInt.empty()),
           whole(Keys.WARMUP),
-          whole(Keys.VALUE_STEPS),
+          steps,
           whole(Keys.VALUE_BATCH),
           get(Keys.VALUE_RATE),
           whole(Keys.REPLAY),
-          get(Keys.VALUE_NORM));
+          get(Keys.VALUE_NORM),
+          find(Keys.VALUE_AHEAD).map(Math::toIntExact).orElse(remote ? steps / 2 : 0));
     }
 
     private int whole(Key<Long> key) {
@@ -606,7 +918,7 @@ public final class SpecReader {
     }
 
     private void add(Code code, Origin origin, String path, String message) {
-      problems.add(new SpecProblem(code, origin, path, message));
+      problems.add(new SpecProblem(code, origin, shown(path), message));
     }
   }
 }

@@ -2,6 +2,7 @@ package dev.vard.spec;
 
 import dev.vard.spec.AlgorithmSpec.DdpoSpec;
 import dev.vard.spec.AlgorithmSpec.VardSpec;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -52,6 +53,7 @@ public final class SpecWriter {
     add(spec.algorithm());
     put(Keys.EVERY, spec.evaluate().every());
     put(Keys.IMAGES, spec.evaluate().images());
+    spec.budget().ifPresent(queries -> put(Keys.BUDGET, queries));
     put(Keys.CHECKPOINT_EVERY, spec.checkpoint().every());
     put(Keys.CHECKPOINT_KEEP, spec.checkpoint().keep());
     put(Keys.WORKER, spec.worker());
@@ -61,23 +63,91 @@ public final class SpecWriter {
   }
 
   private void add(RewardSpec reward) {
-    switch (reward) {
-      case RewardSpec.JpegCompressibility(int quality) -> {
-        put(Keys.REWARD_KIND, RewardSpec.Kind.JPEG_COMPRESSIBILITY);
-        put(Keys.REWARD_QUALITY, quality);
-      }
-      case RewardSpec.JpegIncompressibility(int quality) -> {
-        put(Keys.REWARD_KIND, RewardSpec.Kind.JPEG_INCOMPRESSIBILITY);
-        put(Keys.REWARD_QUALITY, quality);
-      }
-      case RewardSpec.Supplied() -> put(Keys.REWARD_KIND, RewardSpec.Kind.SUPPLIED);
+    RewardSpec.Part first = reward.parts().getFirst();
+    if (reward.isSum()) {
+      put(Keys.REWARD_KIND, RewardSource.Kind.SUM);
+      List<String> path = Keys.REWARD_PARTS.segments();
+      section(root, path.getFirst())
+          .put(path.getLast(), reward.parts().stream().map(SpecWriter::part).toList());
+    } else {
+      add(first);
     }
+    put(Keys.REWARD_ON_FAILURE, reward.onFailure());
+    put(Keys.REWARD_MOST_DROPPED, reward.mostDropped());
+    put(Keys.REWARD_CACHE, reward.cache());
+  }
+
+  private static Map<String, Object> part(RewardSpec.Part part) {
+    SpecWriter writer = new SpecWriter();
+    writer.add(part);
+    writer.put(Keys.REWARD_NORMALISE, part.normalise());
+    return section(writer.root, Keys.REWARD_KIND.segments().getFirst());
+  }
+
+  private void add(RewardSpec.Part part) {
+    put(Keys.REWARD_KIND, part.source().kind());
+    put(Keys.REWARD_NAME, part.name());
+    put(Keys.REWARD_WEIGHT, part.weight());
+    switch (part.source()) {
+      case RewardSource.JpegCompressibility(int quality) -> put(Keys.REWARD_QUALITY, quality);
+      case RewardSource.JpegIncompressibility(int quality) -> put(Keys.REWARD_QUALITY, quality);
+      case RewardSource.JavaClass java -> {
+        put(Keys.REWARD_CLASS, java.className());
+        putOptions(java.options());
+      }
+      case RewardSource.Python python -> {
+        put(Keys.REWARD_FUNCTION, python.function());
+        putOptions(python.options());
+        put(Keys.REWARD_DEVICE, python.device());
+      }
+      case RewardSource.Onnx(Path model, RewardSource.Onnx.Input input, var output) -> {
+        put(Keys.REWARD_MODEL, model.toString());
+        input.size().ifPresent(size -> put(Keys.ONNX_SIZE, size));
+        put(Keys.ONNX_LAYOUT, input.layout());
+        put(Keys.ONNX_MEAN, input.mean());
+        put(Keys.ONNX_DEVIATION, input.deviation());
+        output.name().ifPresent(name -> put(Keys.ONNX_OUTPUT, name));
+        put(Keys.ONNX_TAKE, output.take());
+        put(Keys.ONNX_INDEX, output.index());
+      }
+      case RewardSource.Grpc grpc -> {
+        put(Keys.REWARD_ENDPOINTS, grpc.endpoints());
+        if (!grpc.reward().isEmpty()) {
+          put(Keys.REWARD_SERVED, grpc.reward());
+        }
+        put(Keys.REWARD_TLS, grpc.access().tls());
+        putAccess(grpc.access());
+      }
+      case RewardSource.Http http -> {
+        put(Keys.REWARD_URL, http.url().toString());
+        putAccess(http.access());
+      }
+      case RewardSource.Supplied supplied -> {}
+    }
+    AskingSpec asking = part.asking();
+    asking.batch().ifPresent(images -> put(Keys.REWARD_BATCH, images));
+    asking.concurrency().ifPresent(calls -> put(Keys.REWARD_CONCURRENCY, calls));
+    put(Keys.REWARD_TIMEOUT, asking.timeout().toNanos() / 1e9);
+    put(Keys.REWARD_RETRIES, asking.retries());
+    asking.range().ifPresent(r -> put(Keys.REWARD_RANGE, List.of(r.least(), r.most())));
+  }
+
+  private void putOptions(Map<String, Object> options) {
+    if (!options.isEmpty()) {
+      put(Keys.REWARD_OPTIONS, options);
+    }
+  }
+
+  private void putAccess(RewardSource.Access access) {
+    access.ca().ifPresent(file -> put(Keys.REWARD_CA, file.toString()));
+    access.tokenEnv().ifPresent(name -> put(Keys.REWARD_TOKEN, name));
   }
 
   private void add(AlgorithmSpec algorithm) {
     put(Keys.ALGORITHM_KIND, algorithm.kind());
     put(Keys.ITERATIONS, algorithm.iterations());
     put(Keys.SAMPLES, algorithm.samples());
+    put(Keys.STALENESS, algorithm.staleness());
     switch (algorithm) {
       case VardSpec vard -> {
         ValueSpec value = vard.value();
@@ -89,6 +159,7 @@ public final class SpecWriter {
         put(Keys.VALUE_RATE, value.learningRate());
         put(Keys.REPLAY, value.replay());
         put(Keys.VALUE_NORM, value.maxGradientNorm());
+        put(Keys.VALUE_AHEAD, value.ahead());
       }
       case DdpoSpec ddpo -> {
         put(Keys.CLIP, ddpo.clip());

@@ -11,6 +11,8 @@ import java.util.OptionalInt;
  * @param batch (trajectory, t) pairs of each step
  * @param replay iterations whose trajectories are fitted
  * @param maxGradientNorm bound of the gradient's L2 norm; 0 for none
+ * @param ahead of the steps, those that are taken on earlier iterations' trajectories while this
+ *     one's scores are awaited
  */
 public record ValueSpec(
     Kind kind,
@@ -20,7 +22,8 @@ public record ValueSpec(
     int batch,
     double learningRate,
     int replay,
-    double maxGradientNorm) {
+    double maxGradientNorm,
+    int ahead) {
 
   /** The network. */
   public enum Kind {

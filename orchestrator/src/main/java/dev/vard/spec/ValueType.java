@@ -5,8 +5,10 @@ import dev.vard.spec.Tree.Scalar;
 import dev.vard.spec.Tree.Scalar.Kind;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.regex.Pattern;
 
 /**
@@ -84,6 +86,9 @@ sealed interface ValueType<T> {
   record Decimal(double least, boolean above, double most) implements ValueType<Double> {
     @Override
     public String describe() {
+      if (most == Double.MAX_VALUE && least == -Double.MAX_VALUE) {
+        return "a number";
+      }
       if (most == Double.MAX_VALUE) {
         return "a number " + (above ? "above " : "of at least ") + plain(least);
       }
@@ -181,6 +186,114 @@ sealed interface ValueType<T> {
         texts.add(scalar.text());
       }
       return List.copyOf(texts);
+    }
+  }
+
+  /** Yes or no. */
+  record Truth() implements ValueType<Boolean> {
+    @Override
+    public String describe() {
+      return "true or false";
+    }
+
+    @Override
+    public Boolean read(Tree tree) throws Mismatch {
+      if (!(tree instanceof Scalar scalar && scalar.kind() == Kind.BOOLEAN)) {
+        throw wrongType(tree);
+      }
+      return Boolean.parseBoolean(scalar.text());
+    }
+  }
+
+  /**
+   * So many finite numbers.
+   *
+   * @param form what they are, in words
+   * @param item what each is
+   */
+  record Decimals(String form, int count, Decimal item) implements ValueType<List<Double>> {
+    @Override
+    public String describe() {
+      return form;
+    }
+
+    @Override
+    public List<Double> read(Tree tree) throws Mismatch {
+      if (!(tree instanceof Tree.Sequence sequence)) {
+        throw wrongType(tree);
+      }
+      if (sequence.items().size() != count) {
+        throw new Mismatch(Code.OUT_OF_RANGE, "the list has " + sequence.items().size() + " items");
+      }
+      List<Double> numbers = new ArrayList<>();
+      for (Tree number : sequence.items()) {
+        try {
+          numbers.add(item.read(number));
+        } catch (Mismatch e) {
+          throw new Mismatch(e.code(), "item " + (numbers.size() + 1) + ": " + e.getMessage());
+        }
+      }
+      return List.copyOf(numbers);
+    }
+  }
+
+  /** Names and plain values, for somebody else to understand. */
+  record Options(String form) implements ValueType<Map<String, Object>> {
+    @Override
+    public String describe() {
+      return form;
+    }
+
+    @Override
+    public Map<String, Object> read(Tree tree) throws Mismatch {
+      if (!(tree instanceof Tree.Mapping mapping)) {
+        throw wrongType(tree);
+      }
+      Map<String, Object> options = new LinkedHashMap<>();
+      for (Map.Entry<String, Tree> entry : mapping.entries().entrySet()) {
+        options.put(entry.getKey(), value(entry.getKey(), entry.getValue()));
+      }
+      return options;
+    }
+
+    private static Object value(String name, Tree tree) throws Mismatch {
+      if (!(tree instanceof Scalar scalar)) {
+        throw new Mismatch(Code.WRONG_TYPE, name + ": " + tree.describe() + ", not a plain value");
+      }
+      return switch (scalar.kind()) {
+        case TEXT -> scalar.text();
+        case BOOLEAN -> Boolean.parseBoolean(scalar.text());
+        case WHOLE -> new Whole(Long.MIN_VALUE, Long.MAX_VALUE).read(scalar);
+        case DECIMAL -> new Decimal(-Double.MAX_VALUE, false, Double.MAX_VALUE).read(scalar);
+        case NOTHING -> throw new Mismatch(Code.WRONG_TYPE, name + ": " + tree.describe());
+      };
+    }
+  }
+
+  /** Mappings that are read by themselves. */
+  record Mappings(String form) implements ValueType<List<Tree.Mapping>> {
+    @Override
+    public String describe() {
+      return form;
+    }
+
+    @Override
+    public List<Tree.Mapping> read(Tree tree) throws Mismatch {
+      if (!(tree instanceof Tree.Sequence sequence)) {
+        throw wrongType(tree);
+      }
+      if (sequence.items().isEmpty()) {
+        throw new Mismatch(Code.OUT_OF_RANGE, "the list is empty");
+      }
+      List<Tree.Mapping> mappings = new ArrayList<>();
+      for (Tree item : sequence.items()) {
+        if (!(item instanceof Tree.Mapping mapping)) {
+          throw new Mismatch(
+              Code.WRONG_TYPE, "item " + (mappings.size() + 1) + ": " + item.describe());
+        }
+        mappings.add(mapping);
+      }
+      return List.copyOf(mappings);
     }
   }
 

@@ -1,6 +1,7 @@
 package dev.vard.store;
 
 import dev.vard.algorithm.Progress;
+import dev.vard.reward.Answer;
 import dev.vard.run.Checkpoint;
 import dev.vard.run.FencedException;
 import dev.vard.run.Interval;
@@ -121,19 +122,25 @@ final class JdbcRunJournal implements RunJournal {
   }
 
   @Override
-  public Map<Integer, Double> answers(Round round) {
-    Map<Integer, Double> scores = new TreeMap<>();
+  public Map<Integer, Answer> answers(Round round) {
+    Map<Integer, Answer> answers = new TreeMap<>();
     for (AnswerRepository.AnswerRow row : read(() -> tables.answers().of(runId, round.key()))) {
-      scores.put(row.key().idx(), row.exactly());
+      answers.put(row.key().idx(), row.answer());
     }
-    return scores;
+    return answers;
   }
 
   @Override
-  public void answered(Round round, int index, double score) {
+  public Optional<Double> known(String digest) {
+    return read(() -> tables.answers().identical(runId, digest))
+        .map(row -> ((Answer.Scored) row.answer()).score());
+  }
+
+  @Override
+  public void answered(Round round, int index, Answer answer, String digest) {
     AnswerRepository.AnswerRow row =
         AnswerRepository.AnswerRow.of(
-            new AnswerRepository.Key(runId, round.key(), index), score, generation);
+            new AnswerRepository.Key(runId, round.key(), index), answer, digest, generation);
     write(
         (run, again) -> {
           Optional<AnswerRepository.AnswerRow> stored = tables.answers().findById(row.key());
@@ -143,7 +150,7 @@ final class JdbcRunJournal implements RunJournal {
           if (stored.isPresent()) {
             throw new IllegalStateException(
                 "run %s: query %d of %s was answered before, with %s; it must not be asked again"
-                    .formatted(runId, index, round.key(), stored.get().exactly()));
+                    .formatted(runId, index, round.key(), stored.get().answer()));
           }
           tables.answers().save(row);
         });

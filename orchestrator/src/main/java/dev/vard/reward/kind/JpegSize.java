@@ -1,5 +1,6 @@
-package dev.vard.reward;
+package dev.vard.reward.kind;
 
+import dev.vard.reward.Image;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.OutputStream;

@@ -1,0 +1,97 @@
+package dev.vard.run;
+
+import dev.vard.algorithm.Moments;
+import dev.vard.reward.Answer;
+import dev.vard.reward.Rewards;
+import dev.vard.spec.RewardSpec.Normalise;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalDouble;
+import java.util.TreeMap;
+import java.util.function.IntUnaryOperator;
+
+/**
+ * Makes one reward of the answers of its parts: Σ weight · (score − mean) / deviation.
+ *
+ * <p>Mean and deviation follow from the answers in the journal alone, in the order of rounds and
+ * queries: whoever goes on with a run comes to the same.
+ */
+final class RewardSum {
+  private final List<Rewards.Part> parts;
+  private final RunJournal journal;
+  private final IntUnaryOperator due;
+
+  /**
+   * @param due how many iterations' answers are there for sure after so many iterations
+   */
+  RewardSum(List<Rewards.Part> parts, RunJournal journal, IntUnaryOperator due) {
+    this.parts = parts;
+    this.journal = journal;
+    this.due = due;
+  }
+
+  /**
+   * @param round whose answers are all in the journal
+   * @param answers of each part, for each query
+   * @return for each query, empty where a part was dropped
+   */
+  List<OptionalDouble> of(Round round, List<List<Answer>> answers) {
+    List<Moments> scales = new ArrayList<>();
+    for (int part = 0; part < parts.size(); part++) {
+      scales.add(scale(part, round));
+    }
+    List<OptionalDouble> rewards = new ArrayList<>();
+    for (int i = 0; i < answers.getFirst().size(); i++) {
+      rewards.add(sum(i, answers, scales));
+    }
+    return rewards;
+  }
+
+  private OptionalDouble sum(int index, List<List<Answer>> answers, List<Moments> scales) {
+    double sum = 0;
+    for (int part = 0; part < parts.size(); part++) {
+      if (!(answers.get(part).get(index) instanceof Answer.Scored(double score))) {
+        return OptionalDouble.empty();
+      }
+      Rewards.Part one = parts.get(part);
+      double value = one.normalise() == Normalise.NONE ? score : scales.get(part).normalise(score);
+      // As it is where nothing is to be done: 0 + -0.0 is another number.
+      sum = part == 0 ? one.weight() * value : sum + one.weight() * value;
+    }
+    return OptionalDouble.of(sum);
+  }
+
+  private Moments scale(int part, Round round) {
+    return switch (parts.get(part).normalise()) {
+      case NONE -> Moments.NONE;
+      case FIXED -> first(part);
+      case RUNNING -> {
+        // An evaluation must not count what may or may not be answered by now.
+        int last =
+            switch (round.kind()) {
+              case COLLECT -> round.iteration();
+              case EVALUATE -> due.applyAsInt(round.iteration());
+            };
+        Moments running = first(part);
+        for (int iteration = 1; iteration <= last; iteration++) {
+          running = running.with(scores(new Round(Round.Kind.COLLECT, iteration, part)));
+        }
+        yield running;
+      }
+    };
+  }
+
+  /** Of the pretrained model. */
+  private Moments first(int part) {
+    return Moments.of(scores(new Round(Round.Kind.EVALUATE, 0, part)));
+  }
+
+  private List<Double> scores(Round round) {
+    Map<Integer, Answer> answers = new TreeMap<>(journal.answers(round));
+    return answers.values().stream()
+        .filter(Answer.Scored.class::isInstance)
+        .map(answer -> ((Answer.Scored) answer).score())
+        .toList();
+  }
+}
