@@ -277,8 +277,9 @@ public final class SpecReader {
       }
       switch (key.absent()) {
         case Absent.Refused<T> refused -> {
-          // A section of the wrong type has had its error already.
-          if (!brokenAbove(key)) {
+          // A section of the wrong type, or a choice that is none, has had its error already.
+          if (!brokenAbove(key)
+              && (key.only().isEmpty() || chosen(key.only().get().path()).isPresent())) {
             add(
                 Code.MISSING_KEY,
                 source.at(0),
@@ -293,11 +294,14 @@ public final class SpecReader {
 
     /** Whether a choice is, or in the face of its own error may be, one of those named. */
     private boolean belongs(Key.Belongs only) {
+      return chosen(only.path()).map(only.values()::contains).orElse(true);
+    }
+
+    private Optional<String> chosen(String path) {
       return values.entrySet().stream()
-          .filter(entry -> entry.getKey().path().equals(only.path()))
+          .filter(entry -> entry.getKey().path().equals(path))
           .findFirst()
-          .map(entry -> only.values().contains(ValueType.Choice.name((Enum<?>) entry.getValue())))
-          .orElse(true);
+          .map(entry -> ValueType.Choice.name((Enum<?>) entry.getValue()));
     }
 
     private boolean brokenAbove(Key<?> key) {

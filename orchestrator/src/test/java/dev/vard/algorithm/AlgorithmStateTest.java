@@ -25,7 +25,8 @@ class AlgorithmStateTest {
     Algorithm<?> algorithm =
         Algorithm.of(Specs.run(spec, List.of("a", "b"), new EvaluateSpec(2, 3)));
     for (AlgorithmState state :
-        Drive.of(algorithm, Drive.world(t -> 1.0 / (1 + t.seed() % 100), 33.3)).states()) {
+        Drive.of(algorithm, Drive.world(algorithm, t -> 1.0 / (1 + t.seed() % 100), 33.3))
+            .states()) {
       String text = json.writeValueAsString(state);
 
       assertThat(json.readValue(text, AlgorithmState.class)).isEqualTo(state);

@@ -3,10 +3,13 @@ package dev.vard.algorithm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.vard.spec.AlgorithmSpec;
 import dev.vard.spec.EvaluateSpec;
+import dev.vard.spec.KlSpec;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.OptionalDouble;
 import org.assertj.core.util.DoubleComparator;
 import org.junit.jupiter.api.Test;
 
@@ -18,17 +21,19 @@ class DdpoTest {
 
   @Test
   void shouldGoThroughTwoIterationsStepByStep() {
-    Drive<DdpoState> drive =
-        Drive.of(ddpo(2, 2, List.of("a")), Drive.world(t -> t.seed() * 1.0, 3));
+    Ddpo ddpo = ddpo(2, 2, List.of("a"));
+    Drive<DdpoState> drive = Drive.of(ddpo, Drive.world(ddpo, t -> t.seed() * 1.0, 3));
 
     assertThat(
             drive.actions().stream().map(a -> a.iteration() + " " + a.getClass().getSimpleName()))
         .containsExactly(
             "0 Evaluate",
             "1 Collect",
+            "1 Score",
             "1 ImprovePolicy",
             "1 Release",
             "2 Collect",
+            "2 Score",
             "2 ImprovePolicy",
             "2 Release",
             "2 Evaluate",
@@ -97,6 +102,7 @@ class DdpoTest {
         Drive.of(
             ddpo,
             Drive.world(
+                ddpo,
                 t ->
                     (t.prompt().equals("a") ? 1.0 : 10.0)
                         * (Integer.parseInt(t.id().split("-")[1]) / 2 % 2 == 0 ? 1 : -1),
@@ -106,6 +112,69 @@ class DdpoTest {
         .allSatisfy(advantage -> assertThat(Math.abs(advantage)).isEqualTo(1.0, within(1e-12)));
   }
 
+  @Test
+  void shouldLeaveOutWhatWasDropped() {
+    Ddpo ddpo = ddpo(1, 4, List.of("a"));
+
+    Drive<DdpoState> drive =
+        Drive.of(
+            ddpo, Drive.world(ddpo, t -> t.id().equals("1-1") ? Double.NaN : indexOf(t) * 1.0, 3));
+
+    // 0, 2, 3: mean 5/3, deviation √(14/9).
+    Action.ImprovePolicy improve = drive.all(Action.ImprovePolicy.class).getFirst();
+    assertThat(improve.trajectoryIds()).containsExactly("1-0", "1-2", "1-3");
+    assertThat(advantagesOf(drive).getFirst())
+        .usingElementComparator(new DoubleComparator(1e-12))
+        .containsExactly(
+            -5 / 3.0 / Math.sqrt(14 / 9.0),
+            1 / 3.0 / Math.sqrt(14 / 9.0),
+            4 / 3.0 / Math.sqrt(14 / 9.0));
+    assertThat(drive.all(Action.Release.class).getFirst().trajectoryIds())
+        .containsExactly("1-0", "1-1", "1-2", "1-3");
+  }
+
+  private static int indexOf(Trajectory trajectory) {
+    return Integer.parseInt(trajectory.id().split("-")[1]);
+  }
+
+  @Test
+  void shouldTakeRewardsLate() {
+    Ddpo ddpo =
+        (Ddpo)
+            Algorithm.of(
+                Specs.run(
+                    new AlgorithmSpec.DdpoSpec(
+                        3, 2, 1, Specs.POLICY, new KlSpec.KlWeight(0), 1.0e-4, 5.0),
+                    List.of("a"),
+                    new EvaluateSpec(100, 2)));
+
+    assertThat(
+            Drive.of(ddpo, Drive.world(ddpo, t -> t.seed() * 1.0, 3)).actions().stream()
+                .map(a -> a.iteration() + " " + a.getClass().getSimpleName() + ids(a)))
+        .containsExactly(
+            "0 Evaluate",
+            "1 Collect",
+            "2 Collect",
+            "2 Score",
+            "2 ImprovePolicy 1-0 1-1",
+            "2 Release 1-0 1-1",
+            "3 Collect",
+            "3 Score",
+            "3 Score",
+            "3 ImprovePolicy 2-0 2-1 3-0 3-1",
+            "3 Release 2-0 2-1 3-0 3-1",
+            "3 Evaluate",
+            "3 Finish");
+  }
+
+  private static String ids(Action action) {
+    return switch (action) {
+      case Action.ImprovePolicy improve -> " " + String.join(" ", improve.trajectoryIds());
+      case Action.Release release -> " " + String.join(" ", release.trajectoryIds());
+      case Action other -> "";
+    };
+  }
+
   /** The advantages of each round, given its rewards. */
   private static List<List<Double>> advantages(List<String> prompts, List<List<Double>> rounds) {
     Ddpo ddpo = ddpo(rounds.size(), rounds.getFirst().size(), prompts);
@@ -113,9 +182,10 @@ class DdpoTest {
         Drive.of(
             ddpo,
             action ->
-                action instanceof Action.Collect collect
-                    ? new Outcome.Collected(rounds.get(collect.iteration() - 1))
-                    : Drive.world(t -> 0.0, 3).apply(action)));
+                action instanceof Action.Score score
+                    ? new Outcome.Rewarded(
+                        rounds.get(score.round() - 1).stream().map(OptionalDouble::of).toList())
+                    : Drive.world(ddpo, t -> 0.0, 3).apply(action)));
   }
 
   private static List<List<Double>> advantagesOf(Drive<DdpoState> drive) {

@@ -2,6 +2,7 @@ package dev.vard.algorithm;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.function.Function;
 
 /**
@@ -28,22 +29,33 @@ record Drive<S extends AlgorithmState>(List<Action> actions, List<S> states) {
   }
 
   /**
-   * A world where the reward is a function of a trajectory, and each policy step measures the same
-   * KL.
+   * A world where the reward is a function of a trajectory, NaN where it is dropped, and each
+   * policy step measures the same KL.
    */
-  static Function<Action, Outcome> world(Function<Trajectory, Double> reward, double kl) {
+  static Function<Action, Outcome> world(
+      Algorithm<?> algorithm, Function<Trajectory, Double> reward, double kl) {
     return action ->
         switch (action) {
           case Action.Evaluate evaluate ->
-              new Outcome.Evaluated(evaluate.trajectories().stream().map(reward).toList());
-          case Action.Collect collect ->
-              new Outcome.Collected(collect.trajectories().stream().map(reward).toList());
+              new Outcome.Evaluated(rewards(evaluate.trajectories(), reward));
+          case Action.Collect collect -> new Outcome.Collected();
+          case Action.Score score ->
+              new Outcome.Rewarded(rewards(algorithm.trajectories(score.round()), reward));
           case Action.AssessValue assess -> new Outcome.Assessed();
           case Action.FitValue fit -> new Outcome.Fitted();
           case Action.ImprovePolicy improve -> new Outcome.Improved(List.of(0.0, kl));
           case Action.Release release -> new Outcome.Released();
           case Action.Finish finish -> throw new IllegalStateException("nothing follows");
         };
+  }
+
+  /** NaN stands for one that was dropped. */
+  private static List<OptionalDouble> rewards(
+      List<Trajectory> trajectories, Function<Trajectory, Double> reward) {
+    return trajectories.stream()
+        .map(reward)
+        .map(value -> value.isNaN() ? OptionalDouble.empty() : OptionalDouble.of(value))
+        .toList();
   }
 
   <A extends Action> List<A> all(Class<A> kind) {

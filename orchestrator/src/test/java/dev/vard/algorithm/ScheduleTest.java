@@ -17,7 +17,7 @@ class ScheduleTest {
       IntStream.range(0, 7).mapToObj(i -> "prompt " + i).toList();
 
   private static Schedule schedule(long seed, int samples) {
-    return new Schedule(new Seeds(seed), PROMPTS, samples, new EvaluateSpec(3, 10));
+    return Specs.schedule(seed, PROMPTS, samples, new EvaluateSpec(3, 10));
   }
 
   private static Stream<Trajectory> trajectories(Schedule schedule, int iterations) {
@@ -70,7 +70,7 @@ class ScheduleTest {
 
   @Test
   void shouldDrawWithoutPromptsFromUnconditionalModels() {
-    Schedule schedule = new Schedule(new Seeds(1), List.of(), 3, new EvaluateSpec(1, 2));
+    Schedule schedule = Specs.schedule(1, List.of(), 3, new EvaluateSpec(1, 2));
 
     assertThat(schedule.training(1)).extracting(Trajectory::prompt).containsOnly("");
   }

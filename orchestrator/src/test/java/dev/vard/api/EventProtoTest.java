@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.google.protobuf.util.JsonFormat;
 import dev.vard.proto.v1.RunEvent.EventCase;
+import dev.vard.reward.RewardMetrics;
 import dev.vard.run.Interval;
 import dev.vard.run.PhaseSeconds;
 import dev.vard.run.RunEvent;
@@ -29,6 +30,26 @@ class EventProtoTest {
   private static final Interval INTERVAL = new Interval(-3.5, -4.25, -2.75);
   private static final PhaseSeconds SECONDS = new PhaseSeconds(1.5, 2.5, 3.5, 4.5, 5.5, 17.25);
 
+  private static final RewardMetrics SCORING =
+      new RewardMetrics(
+          List.of(
+              new RewardMetrics.Part(
+                  "size",
+                  -1.5,
+                  32,
+                  8,
+                  3,
+                  2,
+                  1,
+                  4,
+                  new RewardMetrics.Percentiles(0.25, 0.5, 0.75, 1.5),
+                  new RewardMetrics.Percentiles(0.125, 1.25, 1.75, 2.25))),
+          1,
+          2.5,
+          3.5,
+          0.875,
+          0.75);
+
   private final JsonMapper mapper = new JsonMapper();
   private final EventProto protos = new EventProto();
 
@@ -49,10 +70,11 @@ class EventProtoTest {
         new RunEvent.Evaluated(
             4,
             INTERVAL,
-            List.of(-4.0, -3.0),
+            List.of(OptionalDouble.of(-4), OptionalDouble.of(-3)),
             55.5,
             List.of(54.0, 57.0),
-            new RunEvent.SampleSeconds(1.5, 2.5, 3.5)),
+            new RunEvent.SampleSeconds(1.5, 2.5, 3.5),
+            SCORING),
         new RunEvent.IterationFinished(
             4,
             "train",
@@ -65,7 +87,8 @@ class EventProtoTest {
                         new RunEvent.TimestepQuality(981, 0.125, 0.875, 0.375)),
                     0.5)),
             Optional.of(new RunEvent.PolicyMetrics(1.5, 2.5, 3.5, 4.5, 5.5, 0.25)),
-            SECONDS),
+            SECONDS,
+            SCORING),
         new RunEvent.Finished(
             new RunResult(
                 "fox-1", 14, 448, 48, INTERVAL, INTERVAL, 59.5, SECONDS, "runs/export", "ab12")),
@@ -123,10 +146,11 @@ class EventProtoTest {
             new RunEvent.Evaluated(
                 1,
                 new Interval(Double.NaN, 1, 2),
-                List.of(1.0, Double.NaN),
+                List.of(OptionalDouble.of(1), OptionalDouble.empty()),
                 Double.NaN,
                 List.of(),
-                new RunEvent.SampleSeconds(1, 2, 3)));
+                new RunEvent.SampleSeconds(1, 2, 3),
+                RewardMetrics.NONE));
 
     assertThat(message.getEvaluated().getReward().getMean()).isNaN();
     assertThat(message.getEvaluated().getRewardsList()).containsExactly(1.0, Double.NaN);
@@ -146,7 +170,8 @@ class EventProtoTest {
                     new RunEvent.ValueMetrics(
                         List.of(new RunEvent.TimestepQuality(1, Double.NaN, 1, Double.NaN)), 1)),
                 Optional.empty(),
-                SECONDS));
+                SECONDS,
+                RewardMetrics.NONE));
 
     assertThat(message.getIteration().getValue().getByTimestep(0).hasR2()).isFalse();
     assertThat(message.getIteration().hasPolicy()).isFalse();

@@ -8,6 +8,7 @@ import dev.vard.proto.v1.GetRunRequest;
 import dev.vard.proto.v1.RunEvent;
 import dev.vard.proto.v1.RunServiceGrpc;
 import dev.vard.proto.v1.WatchRunRequest;
+import dev.vard.reward.RewardMetrics;
 import dev.vard.run.RunEvent.Evaluated;
 import dev.vard.run.RunEvent.SampleSeconds;
 import dev.vard.serve.Caller;
@@ -33,6 +34,7 @@ import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalDouble;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -245,7 +247,8 @@ class GrpcApiTest {
 
   /** Events of some 40 kB each. */
   private void tellMuch(int events) {
-    List<Double> rewards = Collections.nCopies(5000, -1234.56789012345678);
+    List<OptionalDouble> rewards =
+        Collections.nCopies(5000, OptionalDouble.of(-1234.56789012345678));
     for (int i = 0; i < events; i++) {
       runs.tell(
           run,
@@ -255,7 +258,8 @@ class GrpcApiTest {
               rewards,
               1,
               List.of(),
-              new SampleSeconds(1, 1, 1)));
+              new SampleSeconds(1, 1, 1),
+              RewardMetrics.NONE));
     }
   }
 

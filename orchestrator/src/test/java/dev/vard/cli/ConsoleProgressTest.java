@@ -2,6 +2,7 @@ package dev.vard.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.vard.reward.RewardMetrics;
 import dev.vard.run.Interval;
 import dev.vard.run.PhaseSeconds;
 import dev.vard.run.RunEvent;
@@ -103,7 +104,8 @@ class ConsoleProgressTest {
             List.of(),
             0,
             List.of(),
-            new RunEvent.SampleSeconds(6, 0, 1)));
+            new RunEvent.SampleSeconds(6, 0, 1),
+            RewardMetrics.NONE));
     listener.onEvent(iteration(1, "warmup", -1.34, Optional.empty(), 10));
     listener.onEvent(new RunEvent.PhaseStarted(2, Phase.SAMPLE));
     listener.onEvent(new RunEvent.Progress(2, Phase.SAMPLE, 16, 32));
@@ -122,7 +124,8 @@ class ConsoleProgressTest {
         new Interval(reward, reward, reward),
         Optional.empty(),
         policy,
-        new PhaseSeconds(1, 0, 0, 1, 1, seconds));
+        new PhaseSeconds(1, 0, 0, 1, 1, seconds),
+        RewardMetrics.NONE);
   }
 
   private ConsoleProgress progress(boolean terminal) {

@@ -1,5 +1,6 @@
 package dev.vard.report;
 
+import dev.vard.reward.RewardMetrics;
 import dev.vard.run.Interval;
 import dev.vard.run.PhaseSeconds;
 import dev.vard.run.RunEvent;
@@ -156,7 +157,8 @@ record MadeUpRun(
             0.3,
             algorithm.equals("vard") ? 3.8 : 0,
             warmup ? 0 : 5.4,
-            warmup ? 7.2 : 12.6));
+            warmup ? 7.2 : 12.6),
+        RewardMetrics.NONE);
   }
 
   private static ValueMetrics value(int k, Random random) {
@@ -194,7 +196,14 @@ record MadeUpRun(
             .toList();
     double kl = kls.stream().mapToDouble(Double::doubleValue).average().orElse(0);
     append(
-        new Evaluated(k, Interval.of(rewards), rewards, kl, kls, new SampleSeconds(6.2, 0.1, 0.4)));
+        new Evaluated(
+            k,
+            Interval.of(rewards),
+            rewards.stream().map(OptionalDouble::of).toList(),
+            kl,
+            kls,
+            new SampleSeconds(6.2, 0.1, 0.4),
+            RewardMetrics.NONE));
     Path samples = Files.createDirectories(folder.resolve("samples/%04d".formatted(k)));
     StringBuilder list = new StringBuilder();
     for (int i = 0; i < images; i++) {

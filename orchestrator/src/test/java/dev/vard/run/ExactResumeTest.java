@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.vard.reward.Reward;
 import dev.vard.reward.RewardOutcome;
 import dev.vard.reward.RewardQuery;
+import dev.vard.reward.Rewards;
 import dev.vard.spec.RunSpec;
 import dev.vard.spec.SpecReader;
 import dev.vard.worker.WorkerClient;
@@ -146,7 +147,7 @@ class ExactResumeTest {
         RunEnd end =
             new SupervisedRun(
                     spec,
-                    reward,
+                    () -> Rewards.of(reward),
                     RunFolder.of(root, "run"),
                     store.claim(life::point),
                     source,

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.vard.reward.Reward;
 import dev.vard.spec.RunSpec;
 import dev.vard.spec.SpecReader;
 import dev.vard.worker.TinyModel;
@@ -121,7 +120,7 @@ class KilledWorkerTest {
       RunEnd end =
           new SupervisedRun(
                   spec,
-                  Reward.of(spec.reward()),
+                  () -> TestRewards.open(spec),
                   RunFolder.of(temp.resolve(name), "run"),
                   store.claim(() -> {}),
                   workers,

@@ -2,7 +2,6 @@ package dev.vard.run;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.vard.reward.Reward;
 import dev.vard.spec.RunSpec;
 import dev.vard.spec.SpecReader;
 import dev.vard.worker.TinyModel;
@@ -67,7 +66,7 @@ class SameSeedSameLoraTest {
 
   private static Outcome run(String name, RunSpec spec, WorkerClient worker) throws Exception {
     RunFolder run = RunFolder.at(folder.resolve(name), spec);
-    RunResult result = new FineTuning(spec, Reward.of(spec.reward())).run(worker, run);
+    RunResult result = new FineTuning(spec).run(worker, run);
     MessageDigest images = MessageDigest.getInstance("SHA-256");
     try (Stream<Path> files = Files.list(run.root().resolve("samples/0003"))) {
       for (Path file : files.sorted().toList()) {

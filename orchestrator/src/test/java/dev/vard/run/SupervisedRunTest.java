@@ -11,6 +11,7 @@ import dev.vard.proto.v1.OpenRequest;
 import dev.vard.proto.v1.RestoreRequest;
 import dev.vard.proto.v1.SaveRequest;
 import dev.vard.reward.Reward;
+import dev.vard.reward.Rewards;
 import dev.vard.spec.RunSpec;
 import dev.vard.spec.SpecReader;
 import dev.vard.worker.WorkerClient;
@@ -100,7 +101,7 @@ class SupervisedRunTest {
         };
     return new SupervisedRun(
         spec,
-        reward,
+        () -> Rewards.of(reward),
         RunFolder.of(folder(), "run"),
         store.claim(() -> {}),
         source,

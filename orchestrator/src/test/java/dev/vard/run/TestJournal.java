@@ -3,6 +3,7 @@ package dev.vard.run;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
+import dev.vard.reward.Answer;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -23,7 +24,8 @@ final class TestJournal implements RunJournal {
     private final ObjectMapper mapper = new ObjectMapper().registerModule(new Jdk8Module());
     private final RunJson json = new RunJson();
     private final List<String> events = new ArrayList<>();
-    private final Map<String, Map<Integer, Double>> answers = new HashMap<>();
+    private final Map<String, Map<Integer, Answer>> answers = new HashMap<>();
+    private final Map<String, Double> digests = new HashMap<>();
     private final List<String> checkpoints = new ArrayList<>();
     private Optional<String> state = Optional.empty();
     private final ThreadLocal<String> asking = new ThreadLocal<>();
@@ -130,23 +132,33 @@ final class TestJournal implements RunJournal {
   }
 
   @Override
-  public Map<Integer, Double> answers(Round round) {
+  public Map<Integer, Answer> answers(Round round) {
     synchronized (store) {
       return Map.copyOf(store.answers.getOrDefault(round.key(), Map.of()));
     }
   }
 
   @Override
-  public void answered(Round round, int index, double score) {
+  public Optional<Double> known(String digest) {
+    synchronized (store) {
+      return Optional.ofNullable(store.digests.get(digest));
+    }
+  }
+
+  @Override
+  public void answered(Round round, int index, Answer answer, String digest) {
     write(
         () -> {
-          Double before =
+          Answer before =
               store
                   .answers
                   .computeIfAbsent(round.key(), key -> new TreeMap<>())
-                  .putIfAbsent(index, score);
+                  .putIfAbsent(index, answer);
           if (before != null) {
             throw new IllegalStateException(round.key() + " " + index + " was answered already");
+          }
+          if (answer instanceof Answer.Scored(double score)) {
+            store.digests.putIfAbsent(digest, score);
           }
           store.paid.add(store.asking.get());
         });

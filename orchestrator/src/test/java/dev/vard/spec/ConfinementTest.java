@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -38,7 +39,7 @@ class ConfinementTest {
   }
 
   private SpecReader reader(boolean allowHub) {
-    return SpecReader.confined(new Confinement(List.of(root), allowHub, 3));
+    return SpecReader.confined(new Confinement(List.of(root), allowHub, 3, Set.of()));
   }
 
   private RunSpec read(boolean allowHub, String checkpoint, String... overrides) {

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -42,15 +43,17 @@ class SpecReaderTest {
                     new AdapterSpec(8, 8.0, List.of("to_q", "to_k", "to_v", "to_out.0"))),
                 List.of("a cat", "a dog"),
                 new SamplerSpec(SamplerSpec.Kind.DDIM, 20, 3.0, 1.0, 16),
-                new RewardSpec.JpegCompressibility(95),
+                RewardSpec.of(new RewardSource.JpegCompressibility(95)),
                 new VardSpec(
                     16,
                     32,
+                    0,
                     new ValueSpec(
-                        ValueSpec.Kind.CONV, OptionalInt.empty(), 2, 40, 128, 1.0e-3, 8, 1.0),
+                        ValueSpec.Kind.CONV, OptionalInt.empty(), 2, 40, 128, 1.0e-3, 8, 1.0, 0),
                     new PolicySpec(10, 32, 5.0e-4, 1.0, 1.0),
                     new KlSpec.KlBudget(60.0)),
                 new EvaluateSpec(4, 64),
+                OptionalLong.empty(),
                 new CheckpointSpec(1, 3),
                 "local",
                 3));
@@ -65,6 +68,7 @@ class SpecReaderTest {
             new DdpoSpec(
                 16,
                 32,
+                0,
                 new PolicySpec(10, 32, 5.0e-4, 1.0, 1.0),
                 new KlSpec.KlWeight(0),
                 1.0e-4,
@@ -119,7 +123,8 @@ class SpecReaderTest {
             "x.yaml:7: sampler.guidance: 'high' is text; give a number from 1 to 100",
             "x.yaml:8: sampler.eta: .nan is not finite; give a number from 0 to 1",
             "x.yaml:9: reward.kind: 'jpeg-compressibilty' is unknown; give jpeg-compressibility,"
-                + " jpeg-incompressibility or supplied",
+                + " jpeg-incompressibility, java, onnx, grpc,"
+                + " http, python, sum or supplied",
             "x.yaml:9: reward.quality: 101 is above 100; give a whole number from 1 to 100",
             "x.yaml:12: algorithm.iterations: a warm-up of 2 leaves none of 2 iterations to improve"
                 + " the policy; give fewer for algorithm.value.warmup, or more for"

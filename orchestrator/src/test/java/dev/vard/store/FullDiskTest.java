@@ -55,7 +55,7 @@ class FullDiskTest {
 
     List<Future<?>> writes =
         List.of(
-            threads.submit(() -> journal.answered(ROUND, 0, 0.5)),
+            threads.submit(() -> journal.answered(ROUND, 0, Made.score(0.5), "")),
             threads.submit(() -> journal.commit(Made.state(1), List.of(Made.event(1)))));
     assertThatThrownBy(store::probe)
         .isInstanceOfSatisfying(
@@ -68,7 +68,7 @@ class FullDiskTest {
       write.get(60, TimeUnit.SECONDS);
     }
 
-    assertThat(journal.answers(ROUND)).isEqualTo(Map.of(0, 0.5));
+    assertThat(journal.answers(ROUND)).isEqualTo(Map.of(0, Made.score(0.5)));
     assertThat(journal.state()).contains(Made.state(1));
     assertThat(store.events("a", 2, 10)).extracting(StoredEvent::sequence).containsExactly(3L, 4L);
     store.probe();

@@ -100,8 +100,8 @@ class GoneDatabaseTest {
 
     List<Future<?>> writes =
         List.of(
-            threads.submit(() -> journal.answered(ROUND, 0, 0.5)),
-            threads.submit(() -> journal.answered(ROUND, 1, 1.5)),
+            threads.submit(() -> journal.answered(ROUND, 0, Made.score(0.5), "")),
+            threads.submit(() -> journal.answered(ROUND, 1, Made.score(1.5), "")),
             threads.submit(() -> journal.commit(Made.state(1), List.of(Made.event(1)))));
     assertUnavailable(store::probe);
     assertThat(writes).noneMatch(Future::isDone);
@@ -111,7 +111,7 @@ class GoneDatabaseTest {
       write.get(60, TimeUnit.SECONDS);
     }
 
-    assertThat(journal.answers(ROUND)).isEqualTo(Map.of(0, 0.5, 1, 1.5));
+    assertThat(journal.answers(ROUND)).isEqualTo(Map.of(0, Made.score(0.5), 1, Made.score(1.5)));
     assertThat(journal.state()).contains(Made.state(1));
     assertThat(store.events("a", 2, 10)).extracting(StoredEvent::sequence).containsExactly(3L, 4L);
     store.probe();
@@ -126,7 +126,7 @@ class GoneDatabaseTest {
             () -> {
               Thread.currentThread().interrupt();
               try {
-                journal.answered(ROUND, 0, 0.5);
+                journal.answered(ROUND, 0, Made.score(0.5), "");
               } finally {
                 if (Thread.currentThread().isInterrupted()) {
                   interrupted.countDown();

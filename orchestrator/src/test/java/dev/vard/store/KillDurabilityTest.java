@@ -3,6 +3,7 @@ package dev.vard.store;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.vard.reward.Answer;
 import dev.vard.run.Round;
 import dev.vard.run.RunJournal;
 import java.io.BufferedReader;
@@ -77,14 +78,14 @@ class KillDurabilityTest {
 
   private static void assertKept(RunJournal journal, List<String> said) {
     long committed = journal.state().orElseThrow().step();
-    Map<Integer, Double> answers = Map.of();
+    Map<Integer, Answer> answers = Map.of();
     for (String line : said) {
       String[] words = line.split(" ");
       int number = Integer.parseInt(words[1]);
       switch (words[0]) {
         case "claimed" -> answers = journal.answers(new Round(Round.Kind.COLLECT, number));
         case "committed" -> assertThat((long) number).isLessThanOrEqualTo(committed);
-        case "answered" -> assertThat(answers).containsEntry(number, (double) number);
+        case "answered" -> assertThat(answers).containsEntry(number, Made.score(number));
         default -> throw new IllegalStateException(line);
       }
     }

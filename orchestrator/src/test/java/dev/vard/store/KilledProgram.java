@@ -42,7 +42,7 @@ final class KilledProgram {
 
   private static void score(RunJournal journal, Round round, int scorer) {
     for (int index = scorer; ; index += SCORERS) {
-      journal.answered(round, index, index);
+      journal.answered(round, index, Made.score(index), "");
       System.out.println("answered " + index);
     }
   }

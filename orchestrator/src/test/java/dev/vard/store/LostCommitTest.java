@@ -91,10 +91,10 @@ class LostCommitTest {
 
   @Test
   void shouldKeepAnAnswerOnce() {
-    journal.answered(ROUND, 0, -0.0);
+    journal.answered(ROUND, 0, Made.score(-0.0), "");
 
     assertEvents(2);
-    assertThat(journal.answers(ROUND)).isEqualTo(Map.of(0, -0.0));
+    assertThat(journal.answers(ROUND)).isEqualTo(Map.of(0, Made.score(-0.0)));
   }
 
   @Test

@@ -7,6 +7,8 @@ import dev.vard.algorithm.Progress;
 import dev.vard.algorithm.Scored;
 import dev.vard.algorithm.Step;
 import dev.vard.algorithm.VardState;
+import dev.vard.reward.Answer;
+import dev.vard.reward.RewardMetrics;
 import dev.vard.run.Interval;
 import dev.vard.run.IterationMetrics;
 import dev.vard.run.PhaseSeconds;
@@ -23,12 +25,37 @@ import dev.vard.run.RunStatus;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 
 /** Runs and what they write down, made up. */
 final class Made {
   private static final PhaseSeconds SECONDS = new PhaseSeconds(1, 0.1, 0.2, 3, 4, 8.3);
 
+  private static final RewardMetrics SCORING =
+      new RewardMetrics(
+          List.of(
+              new RewardMetrics.Part(
+                  "size",
+                  Double.NaN,
+                  1,
+                  2,
+                  3,
+                  4,
+                  5,
+                  6,
+                  new RewardMetrics.Percentiles(0.1, 0.2, 0.3, 0.4),
+                  new RewardMetrics.Percentiles(0, 0, 0, 0))),
+          1,
+          2.5,
+          3.5,
+          0.5,
+          6 / 7.0);
+
   private Made() {}
+
+  static Answer score(double score) {
+    return new Answer.Scored(score);
+  }
 
   static NewRun run(String id, String owner, int priority) {
     return new NewRun(id, "name of " + id, owner, "", "digest", "name: " + id + "\n", 8, priority);
@@ -44,13 +71,18 @@ final class Made {
         step,
         new VardState(
             new Progress(3, Step.COLLECT, 17, 64, 4),
-            List.of(new Scored("1-0", 1, 0.1), new Scored("2-0", 2, -0.0)),
+            2,
+            List.of(
+                new Scored("1-0", 1, OptionalDouble.of(0.1)),
+                new Scored("2-0", 2, OptionalDouble.of(-0.0)),
+                new Scored("2-1", 2, OptionalDouble.empty())),
             new Moments(2, 1 / 3.0, Double.MIN_VALUE),
             new KlState(0.03, 20)),
         Optional.of(evaluated(0, 1.5)),
         Optional.of(evaluated(2, 0.1 + 0.2)),
         new IterationMetrics(
             List.of(1e300, 2.5),
+            SCORING,
             List.of(new TimestepQuality(-1, Double.NaN, 0.5, Double.NaN)),
             Optional.of(new ValueMetrics(List.of(), Double.POSITIVE_INFINITY)),
             Optional.of(new PolicyMetrics(1, 2, 3, 4, Double.NaN, 0)),
@@ -65,7 +97,8 @@ final class Made {
         step,
         new DdpoState(
             new Progress(1, Step.IMPROVE, 2, 8, 4),
-            List.of(1.0, 2.0),
+            1,
+            List.of(new Scored("1-0", 1, OptionalDouble.of(1))),
             Map.of("a cat", List.of(0.25), "a \"dog\"\n", List.of()),
             new KlState(1, 0)),
         Optional.empty(),
@@ -92,10 +125,11 @@ final class Made {
     return new Evaluated(
         iteration,
         interval(reward),
-        List.of(reward, reward),
+        List.of(OptionalDouble.of(reward), OptionalDouble.empty()),
         12.5,
         List.of(12.0, 13.0),
-        new SampleSeconds(1, 2, 3));
+        new SampleSeconds(1, 2, 3),
+        SCORING);
   }
 
   static RunEvent event(int number) {

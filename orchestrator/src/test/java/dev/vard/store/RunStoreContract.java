@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.tuple;
 
+import dev.vard.reward.Answer;
 import dev.vard.run.Checkpoint;
 import dev.vard.run.FencedException;
 import dev.vard.run.Round;
@@ -779,20 +780,22 @@ abstract class RunStoreContract {
     RunJournal journal = running("a").journal();
     Round evaluation = new Round(Round.Kind.EVALUATE, 1);
 
-    journal.answered(ROUND, 3, 0.1 + 0.2);
-    journal.answered(ROUND, 0, -0.0);
-    journal.answered(evaluation, 0, Double.MIN_VALUE);
+    journal.answered(ROUND, 3, Made.score(0.1 + 0.2), "");
+    journal.answered(ROUND, 0, Made.score(-0.0), "");
+    journal.answered(evaluation, 0, Made.score(Double.MIN_VALUE), "");
 
-    assertThat(journal.answers(ROUND)).isEqualTo(Map.of(0, -0.0, 3, 0.1 + 0.2));
-    assertThat(claim("a").journal().answers(evaluation)).isEqualTo(Map.of(0, Double.MIN_VALUE));
+    assertThat(journal.answers(ROUND))
+        .isEqualTo(Map.of(0, Made.score(-0.0), 3, Made.score(0.1 + 0.2)));
+    assertThat(claim("a").journal().answers(evaluation))
+        .isEqualTo(Map.of(0, Made.score(Double.MIN_VALUE)));
   }
 
   @Test
   void shouldRefuseASecondAnswerToAQuery() {
     RunJournal journal = running("a").journal();
-    journal.answered(ROUND, 0, 1);
+    journal.answered(ROUND, 0, Made.score(1), "");
 
-    assertThatThrownBy(() -> journal.answered(ROUND, 0, 1))
+    assertThatThrownBy(() -> journal.answered(ROUND, 0, Made.score(1), ""))
         .isInstanceOf(IllegalStateException.class)
         .hasMessageContaining("query 0 of collect-0001 was answered before");
   }
@@ -826,7 +829,7 @@ abstract class RunStoreContract {
         List.<Runnable>of(
             () -> old.commit(Made.state(0), List.of(Made.event(1))),
             () -> old.tell(List.of(Made.event(1))),
-            () -> old.answered(ROUND, 0, 1),
+            () -> old.answered(ROUND, 0, Made.score(1), ""),
             () -> old.checkpointed(checkpoint, new RunEvent.Checkpointed(2, 10, 0.5)),
             () -> old.forget(checkpoint))) {
       assertThatThrownBy(write::run).isInstanceOf(FencedException.class);
@@ -853,7 +856,7 @@ abstract class RunStoreContract {
     store.release(claim, Made.end(RunStatus.PAUSED));
     store.delete("a");
 
-    assertThatThrownBy(() -> claim.journal().answered(ROUND, 0, 1))
+    assertThatThrownBy(() -> claim.journal().answered(ROUND, 0, Made.score(1), ""))
         .isInstanceOf(FencedException.class);
     assertThatThrownBy(() -> store.release(claim, Made.end(RunStatus.PAUSED)))
         .isInstanceOf(FencedException.class);
@@ -893,7 +896,7 @@ abstract class RunStoreContract {
                 writer ->
                     () -> {
                       for (int i = 0; i < 25; i++) {
-                        journal.answered(ROUND, writer * 25 + i, writer);
+                        journal.answered(ROUND, writer * 25 + i, Made.score(writer), "");
                       }
                       return null;
                     })
@@ -909,7 +912,7 @@ abstract class RunStoreContract {
     RunJournal journal = running("a").journal();
 
     Thread.currentThread().interrupt();
-    journal.answered(ROUND, 0, 1);
+    journal.answered(ROUND, 0, Made.score(1), "");
     journal.commit(Made.state(0), List.of());
 
     assertThat(Thread.interrupted()).isTrue();
@@ -928,7 +931,7 @@ abstract class RunStoreContract {
             .start(
                 () -> {
                   while (!enough.get()) {
-                    journal.answered(ROUND, answered.get(), 1);
+                    journal.answered(ROUND, answered.get(), Made.score(1), "");
                     answered.incrementAndGet();
                   }
                 });
@@ -948,12 +951,12 @@ abstract class RunStoreContract {
   @Test
   void shouldFenceAnAnswerThatComesInWhileTheRunIsClaimed() throws Exception {
     RunJournal old = running("a").journal();
-    List<Callable<Map<Integer, Double>>> both =
+    List<Callable<Map<Integer, Answer>>> both =
         List.of(
             () -> {
               try {
                 for (int i = 0; i < 1000; i++) {
-                  old.answered(ROUND, i, i);
+                  old.answered(ROUND, i, Made.score(i), "");
                 }
               } catch (FencedException e) {
                 return Map.of();
@@ -965,7 +968,7 @@ abstract class RunStoreContract {
               return claim("a").journal().answers(ROUND);
             });
 
-    Map<Integer, Double> seen = atOnce(both).getLast();
+    Map<Integer, Answer> seen = atOnce(both).getLast();
 
     assertThat(claim("a").journal().answers(ROUND)).isEqualTo(seen);
   }
@@ -1131,7 +1134,7 @@ abstract class RunStoreContract {
     Claim claim = running("a");
     RunJournal journal = claim.journal();
     journal.commit(Made.state(0), List.of(Made.event(1)));
-    journal.answered(ROUND, 0, 1);
+    journal.answered(ROUND, 0, Made.score(1), "");
     journal.checkpointed(
         new Checkpoint(Made.state(0), "checkpoints/1", 10), new RunEvent.Checkpointed(1, 10, 0.5));
     store.release(claim, Made.end(RunStatus.DONE));

@@ -1,12 +1,18 @@
-package dev.vard.reward;
+package dev.vard.reward.kind;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.vard.reward.Image;
+import dev.vard.reward.Reward;
+import dev.vard.reward.RewardOutcome;
+import dev.vard.reward.RewardQuery;
+import dev.vard.spec.RewardSource;
 import dev.vard.spec.RewardSpec;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
 import javax.imageio.ImageIO;
@@ -22,9 +28,14 @@ class JpegRewardTest {
     return Image.of(32, 32, rgb);
   }
 
-  private static double score(RewardSpec spec, Image image) throws Exception {
+  private static Reward open(RewardSource source) {
+    return new RewardKinds(RewardEnvironment.of(Path.of("unused")))
+        .open(RewardSpec.of(source).parts().getFirst());
+  }
+
+  private static double score(RewardSource source, Image image) throws Exception {
     RewardOutcome outcome =
-        Reward.of(spec).score(List.of(new RewardQuery(image, "", 1, "run", 1))).getFirst();
+        open(source).score(List.of(new RewardQuery(image, "", 1, "run", 1))).getFirst();
     return ((RewardOutcome.Score) outcome).value();
   }
 
@@ -35,32 +46,32 @@ class JpegRewardTest {
     BufferedImage image = NOISE.toBufferedImage();
     ImageIO.write(image, "jpeg", jpeg);
 
-    assertThat(score(new RewardSpec.JpegCompressibility(75), NOISE))
+    assertThat(score(new RewardSource.JpegCompressibility(75), NOISE))
         .isEqualTo(-jpeg.size() / 1000.0, within(1e-12));
   }
 
   @Test
   void shouldBePlusTheKilobytesForIncompressibility() throws Exception {
-    assertThat(score(new RewardSpec.JpegIncompressibility(95), NOISE))
-        .isEqualTo(-score(new RewardSpec.JpegCompressibility(95), NOISE));
+    assertThat(score(new RewardSource.JpegIncompressibility(95), NOISE))
+        .isEqualTo(-score(new RewardSource.JpegCompressibility(95), NOISE));
   }
 
   @Test
   void shouldPreferFlatImages() throws Exception {
-    RewardSpec spec = new RewardSpec.JpegCompressibility(95);
+    RewardSource spec = new RewardSource.JpegCompressibility(95);
 
     assertThat(score(spec, FLAT)).isGreaterThan(score(spec, NOISE) + 1);
   }
 
   @Test
   void shouldFollowTheQuality() throws Exception {
-    assertThat(score(new RewardSpec.JpegCompressibility(50), NOISE))
-        .isGreaterThan(score(new RewardSpec.JpegCompressibility(95), NOISE));
+    assertThat(score(new RewardSource.JpegCompressibility(50), NOISE))
+        .isGreaterThan(score(new RewardSource.JpegCompressibility(95), NOISE));
   }
 
   @Test
   void shouldNotMakeUpASuppliedReward() {
-    assertThatThrownBy(() -> Reward.of(new RewardSpec.Supplied()))
+    assertThatThrownBy(() -> open(new RewardSource.Supplied()))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("has to bring the reward");
   }
