@@ -212,7 +212,11 @@ def without_times(event: pb.RunEvent) -> str:
         return ""
     message = json_format.MessageToDict(event, preserving_proto_field_name=True)
     (kind,) = [name for name in message if name not in ("sequence", "time")]
-    body = {key: value for key, value in message[kind].items() if key not in ("seconds", "time", "export", "run_id")}
+    body = {key: value for key, value in message[kind].items() if key not in ("seconds", "time", "export", "run_id", "scoring")}
+    scoring = message[kind].get("scoring", {})
+    # Of how the scores were had, what they were counts.
+    body["means"] = {part["name"]: part.get("mean", 0.0) for part in scoring.get("parts", [])}
+    body["dropped"] = scoring.get("dropped", 0)
     return json.dumps({kind: body}, sort_keys=True)
 
 

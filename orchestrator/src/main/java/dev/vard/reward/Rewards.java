@@ -50,7 +50,9 @@ public final class Rewards implements AutoCloseable {
 
   /** A reward that a program brings, whatever the specification says. */
   public static Rewards of(Reward reward) {
-    return open(RewardSpec.of(new RewardSource.Supplied()), part -> reward);
+    RewardSource source = new RewardSource.Supplied();
+    Part part = new Part(reward.name(), 1, Normalise.NONE, AskingSpec.of(source), reward);
+    return new Rewards(RewardSpec.of(source), List.of(part));
   }
 
   /** In the order of the specification. */

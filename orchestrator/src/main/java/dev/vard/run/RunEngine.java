@@ -373,7 +373,12 @@ final class RunEngine {
       case Action.Collect collect -> collect(collect);
       case Action.Score score -> score(algorithm, score, iteration);
       case Action.AssessValue assess -> assess(assess, iteration);
-      case Action.FitValue fit -> fit(fit, iteration);
+      case Action.FitValue fit -> {
+        if (state.algorithm().progress().step() == Step.AHEAD) {
+          phase(fit.iteration(), Phase.VALUE);
+        }
+        yield fit(fit, iteration);
+      }
       case Action.ImprovePolicy improve -> improve(improve, iteration);
       case Action.Release release -> {
         worker.release(requests.release(release), Deadlines.RELEASE);
@@ -457,7 +462,6 @@ final class RunEngine {
   }
 
   private Performed fit(Action.FitValue action, IterationMetrics iteration) {
-    phase(action.iteration(), Phase.VALUE);
     long start = System.nanoTime();
     FitValueResponse response = fitValue(action);
     ValueMetrics value =

@@ -34,8 +34,8 @@ public sealed interface RunEvent {
 
   /**
    * What the engine is busy with. An iteration goes through {@code SAMPLE}, {@code SCORE}, {@code
-   * VALUE} and {@code POLICY}, as far as its algorithm has them; an evaluation through {@code
-   * EVALUATE} alone.
+   * VALUE} and {@code POLICY}, as far as its algorithm has them, with a first {@code VALUE} before
+   * {@code SCORE} where a part of the fit goes ahead; an evaluation through {@code EVALUATE} alone.
    */
   enum Phase {
     OPEN,

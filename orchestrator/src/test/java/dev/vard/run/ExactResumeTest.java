@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.vard.reward.Reward;
 import dev.vard.reward.RewardOutcome;
 import dev.vard.reward.RewardQuery;
@@ -22,11 +21,13 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
-import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * A run whose process dies at any point, before or after any write and any request, comes to the
@@ -52,8 +53,6 @@ class ExactResumeTest {
       checkpoint: {every: 2, keep: 1}
       threads: 1
       """;
-
-  private static final Set<String> OPERATIONAL = Set.of("checkpointed", "recovered");
 
   private final ObjectMapper mapper = new ObjectMapper();
 
@@ -113,25 +112,6 @@ class ExactResumeTest {
     /** Empty if the process was killed. */
     Optional<RunResult> live(Life life) {
       lives++;
-      Reward reward =
-          new Reward() {
-            @Override
-            public String name() {
-              return "brightness";
-            }
-
-            @Override
-            public List<RewardOutcome> score(List<RewardQuery> queries) {
-              life.point();
-              return queries.stream()
-                  .<RewardOutcome>map(
-                      query -> {
-                        store.asks(query.iteration() + " " + query.seed());
-                        return new RewardOutcome.Score(query.image().at(0, 0, 0));
-                      })
-                  .toList();
-            }
-          };
       try (WorkerClient client = worker.connect()) {
         WorkerClient mortal = life.wrap(client);
         WorkerSource source =
@@ -147,7 +127,7 @@ class ExactResumeTest {
         RunEnd end =
             new SupervisedRun(
                     spec,
-                    () -> Rewards.of(reward),
+                    () -> Rewards.open(spec.reward(), part -> reward(part.name(), life)),
                     RunFolder.of(root, "run"),
                     store.claim(life::point),
                     source,
@@ -161,29 +141,36 @@ class ExactResumeTest {
       }
     }
 
+    /** Fails for good for some, without regard to who asks when. */
+    private Reward reward(String name, Life life) {
+      return new Reward() {
+        @Override
+        public String name() {
+          return name;
+        }
+
+        @Override
+        public List<RewardOutcome> score(List<RewardQuery> queries) {
+          life.point();
+          return queries.stream().map(this::score).toList();
+        }
+
+        private RewardOutcome score(RewardQuery query) {
+          store.asks(name + " " + query.iteration() + " " + query.seed());
+          return name.equals("fickle") && query.seed() % 7 == 0
+              ? new RewardOutcome.Failure("TOO_DARK", "show a light", false)
+              : new RewardOutcome.Score(query.image().at(0, 0, 0));
+        }
+      };
+    }
+
     void replaceWorker() throws IOException {
       worker.close();
       worker = new FakeWorker();
     }
 
-    List<String> metrics() {
-      return store.events().stream().map(this::withoutTimes).filter(e -> !e.isEmpty()).toList();
-    }
-
-    /** All but times, and what tells of the machinery. */
-    private String withoutTimes(String line) {
-      try {
-        ObjectNode event = (ObjectNode) mapper.readTree(line);
-        if (OPERATIONAL.contains(event.get("event").asText())) {
-          return "";
-        }
-        for (String name : List.of("seconds", "time", "export")) {
-          event.remove(name);
-        }
-        return event.toString();
-      } catch (IOException e) {
-        throw new IllegalStateException(e);
-      }
+    List<String> metrics() throws IOException {
+      return WhatCounts.of(store.events());
     }
 
     @Override
@@ -211,20 +198,46 @@ class ExactResumeTest {
     assertThat(last.get("event").asText()).isEqualTo("finished");
   }
 
-  @Test
-  void shouldEndAlikeWhereverTheOrchestratorDies() throws IOException {
-    Expected expected = undisturbed();
+  /** A sum of two, one of which fails now and then, with identical images asked once. */
+  private static final String SUM =
+      "reward={kind: sum, cache: true, on-failure: drop, most-dropped: 0.5, parts: [{kind:"
+          + " supplied, name: fickle, normalise: running}, {kind: supplied, name: steady, weight:"
+          + " -0.5}]}";
+
+  static Stream<List<String>> variants() {
+    return Stream.of(
+        List.of(),
+        List.of("algorithm.value.ahead=10"),
+        List.of("algorithm.staleness=1"),
+        List.of("algorithm.staleness=2", "algorithm.iterations=5", "algorithm.value.ahead=10"),
+        List.of(SUM),
+        List.of(SUM, "algorithm.staleness=1", "checkpoint.every=1"),
+        List.of(DDPO, "algorithm.staleness=1"));
+  }
+
+  private static final String DDPO = "algorithm={kind: ddpo, iterations: 3, samples: 3}";
+
+  @ParameterizedTest
+  @MethodSource("variants")
+  void shouldEndAlikeWhereverTheOrchestratorDies(List<String> variant) throws IOException {
+    String[] overrides = variant.toArray(String[]::new);
+    Expected expected = undisturbed(overrides);
     for (int point = 0; ; point++) {
-      try (World world = new World("point-" + point)) {
+      try (World world = new World("point-" + point, overrides)) {
         Optional<RunResult> first = world.live(new Life(point));
         if (first.isPresent()) {
           check(world, first.get(), expected);
-          assertThat(point).as("points that a run can die at").isGreaterThan(100);
+          assertThat(point).as("points that a run can die at").isGreaterThan(60);
           return;
         }
         check(world, world.live(new Life(Integer.MAX_VALUE)).orElseThrow(), expected);
       }
     }
+  }
+
+  @Test
+  void shouldDropWhatTheVariantsAreMeantToDrop() throws IOException {
+    assertThat(undisturbed(SUM).metrics()).anyMatch(line -> line.contains("\"dropped\":1"));
   }
 
   @Test
@@ -250,10 +263,9 @@ class ExactResumeTest {
 
   @Test
   void shouldEndAlikeWithDdpo() throws IOException {
-    String ddpo = "algorithm={kind: ddpo, iterations: 3, samples: 3}";
-    Expected expected = undisturbed(ddpo);
+    Expected expected = undisturbed(DDPO);
     for (int point = 3; point < 120; point += 7) {
-      try (World world = new World("ddpo-" + point, ddpo)) {
+      try (World world = new World("ddpo-" + point, DDPO)) {
         Optional<RunResult> result = world.live(new Life(point));
         while (result.isEmpty()) {
           result = world.live(new Life(Integer.MAX_VALUE));

@@ -260,8 +260,9 @@ class FineTuningTest {
     assertThat(e.code()).isEqualTo("REWARD_FAILED");
     assertThat(e)
         .hasMessageMatching(
-            "while sampling in iteration 1: reward fickle: gave NaN, not a finite number"
-                + " \\(NOT_FINITE; prompt 'a (cat|dog)', seed \\d+\\)");
+            "while (sampling in iteration 1|the scores of iteration 1 were awaited): reward fickle:"
+                + " gave NaN, not a finite number; prompt 'a (cat|dog)', seed \\d+"
+                + " \\(NOT_FINITE\\)");
     assertThat(worker.all(FitValueRequest.class)).isEmpty();
     assertThat(metrics().getLast().get("event").asText()).isEqualTo("state_changed");
     assertThat(metrics().getLast().get("to").asText()).isEqualTo("FAILED");

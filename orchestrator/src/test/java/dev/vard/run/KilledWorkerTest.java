@@ -2,8 +2,6 @@ package dev.vard.run;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.vard.spec.RunSpec;
 import dev.vard.spec.SpecReader;
 import dev.vard.worker.TinyModel;
@@ -17,11 +15,9 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Random;
-import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -45,8 +41,6 @@ class KilledWorkerTest {
       evaluate: {images: 4}
       threads: 1
       """;
-
-  private static final Set<String> OPERATIONAL = Set.of("checkpointed", "recovered");
 
   @TempDir private Path temp;
 
@@ -130,20 +124,8 @@ class KilledWorkerTest {
       assertThat(end.status()).as(end.reason()).isEqualTo(RunStatus.DONE);
       assertThat(workers.deaths).as("deaths that did not come").isEmpty();
       return new Came(
-          end.result().orElseThrow().exportSha256(), metrics(store.events()), workers.starts);
+          end.result().orElseThrow().exportSha256(), WhatCounts.of(store.events()), workers.starts);
     }
-  }
-
-  private static List<String> metrics(List<String> events) throws IOException {
-    List<String> metrics = new ArrayList<>();
-    for (String line : events) {
-      ObjectNode event = (ObjectNode) new ObjectMapper().readTree(line);
-      event.remove(List.of("seconds", "time", "export"));
-      if (!OPERATIONAL.contains(event.get("event").asText())) {
-        metrics.add(event.toString());
-      }
-    }
-    return metrics;
   }
 
   @Test
