@@ -13,7 +13,7 @@ import javax.sql.DataSource;
 @Requires(beans = DataSource.class)
 final class Schema {
   /** The last migration in {@code db/migration}. */
-  static final int VERSION = 1;
+  static final int VERSION = 2;
 
   private final JdbcOperations jdbc;
   private final Transactions transactions;
