@@ -3,13 +3,14 @@ package dev.vard.algorithm;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
 import dev.vard.spec.AlgorithmSpec;
 import dev.vard.spec.EvaluateSpec;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class AlgorithmStateTest {
-  private final ObjectMapper json = new ObjectMapper();
+  private final ObjectMapper json = new ObjectMapper().registerModule(new Jdk8Module());
 
   @Test
   void shouldSurviveJsonAfterEveryStepOfVard() throws Exception {

@@ -108,7 +108,7 @@ class VardTest {
             "4 AssessValue 3-0 3-1 4-0 4-1",
             "4 FitValue #9 2-0 2-1 3-0 3-1 4-0 4-1",
             "4 ImprovePolicy #10 4-0 4-1",
-            "4 Release #11 2-0 2-1",
+            "4 Release #11 2-0 2-1 3-0 3-1",
             "4 Evaluate evaluation-0 evaluation-1 evaluation-2",
             "4 Finish");
     assertThat(drive.states().getLast().progress().rewardQueries()).isEqualTo(8);

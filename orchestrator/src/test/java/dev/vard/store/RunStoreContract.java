@@ -1195,7 +1195,7 @@ abstract class RunStoreContract {
   void shouldBringTablesUpToDateThatWereHalfMadeWhenSomebodyWasKilled() throws SQLException {
     create("a");
     sql("drop table scheduled_tasks");
-    sql("delete from flyway_schema_history where version = '1'");
+    sql("delete from flyway_schema_history where version is not null");
 
     try (OpenStore again = OpenStore.open(database.properties(), clock)) {
       assertThat(again.store().find("a")).isPresent();
