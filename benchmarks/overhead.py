@@ -17,7 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from harness import HOME, Json, beside, example, machine, metrics, of_kind, replace_section, start, table, wait
 
@@ -89,8 +91,11 @@ def peak_of(root: int, name: str) -> float:
     return peak
 
 
-def plain(spec: Json) -> Json:
-    """The run's operations, with nothing between them and PyTorch: the worker's own session, called directly."""
+def plain(spec: Json, score_all: Callable[[list[Any]], list[float]] | None = None) -> Json:
+    """The run's operations, one after the other, with nothing between them and PyTorch: the worker's own session, called directly.
+
+    ``score_all`` takes images, uint8 (H, W, 3), and gives their rewards; without it that is minus their kilobytes as JPEGs.
+    """
     import numpy as np
     import torch
     from PIL import Image
@@ -131,15 +136,19 @@ def plain(spec: Json) -> Json:
         Image.fromarray(image).save(file, "JPEG", quality=spec["reward"]["quality"])
         return -file.tell() / 1000
 
+    def evaluate() -> None:
+        score_all(draw("evaluation", spec["evaluate"]["images"], retain=False)[1])
+
+    score_all = score_all or (lambda images: [score(image) for image in images])
     rewards: dict[str, float] = {}
     iterations = []
-    _, images = draw("evaluation", spec["evaluate"]["images"], retain=False)
-    [score(image) for image in images]
+    begin = time.monotonic()
+    evaluate()
     for k in range(1, algorithm["iterations"] + 1):
         marks = [time.monotonic()]
         ids, images = draw(str(k), samples, retain=True)
         marks.append(time.monotonic())
-        rewards |= zip(ids, map(score, images), strict=True)
+        rewards |= zip(ids, score_all(images), strict=True)
         marks.append(time.monotonic())
         mean, deviation = statistics.mean(rewards.values()), statistics.stdev(rewards.values())
         targets = {name: pb.Target(trajectory_id=name, value=(reward - mean) / deviation) for name, reward in rewards.items()}
@@ -158,9 +167,10 @@ def plain(spec: Json) -> Json:
             )  # fmt: skip
         marks.append(time.monotonic())
         iterations.append([*(after - before for before, after in zip(marks, marks[1:])), marks[-1] - marks[0]])
-    draw("evaluation", spec["evaluate"]["images"], retain=False)
+        if k % spec["evaluate"]["every"] == 0 or k == algorithm["iterations"]:
+            evaluate()
     seconds = {phase: statistics.mean(row[i] for row in iterations[1:]) for i, phase in enumerate(PHASES)}
-    return {"seconds": seconds, "peak": peak_memory() / 2**20}
+    return {"seconds": seconds, "whole": time.monotonic() - begin, "peak": peak_memory() / 2**20}
 
 
 def report(arms: dict[str, list[Json]], arguments: argparse.Namespace) -> str:
