@@ -200,7 +200,8 @@ final class HttpReward implements Reward {
   private record Compute(
       List<String> prompt,
       List<byte[]> image,
-      Void video,
+      // Jackson leaves out what can only be null, unless it is told to take it.
+      @JsonProperty("video") Void video,
       @JsonProperty("condition_images") Void conditionImages,
       @JsonProperty("condition_videos") Void conditionVideos,
       List<Long> seed,
