@@ -1,12 +1,15 @@
 package dev.vard.reward;
 
 import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import javax.imageio.ImageIO;
+import javax.imageio.stream.MemoryCacheImageOutputStream;
 
 /** A picture: RGB, 8 bits a channel, rows from the top. Immutable. */
 public final class Image {
@@ -116,6 +119,17 @@ public final class Image {
       }
     }
     return new Image(height, width, rgb);
+  }
+
+  /** This image as a PNG, pixel for pixel. Nothing touches a disk. */
+  public byte[] toPng() {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    try (MemoryCacheImageOutputStream stream = new MemoryCacheImageOutputStream(bytes)) {
+      ImageIO.write(toBufferedImage(), "png", stream);
+    } catch (IOException e) {
+      throw new UncheckedIOException("ImageIO could not write a PNG", e);
+    }
+    return bytes.toByteArray();
   }
 
   /** Writes a PNG, pixel for pixel this image. */

@@ -77,7 +77,7 @@ public final class TestCertificates {
   }
 
   /** Trusts the authority, and shows a certificate. */
-  SSLContext showing(String name) throws Exception {
+  public SSLContext showing(String name) throws Exception {
     KeyManagerFactory keys = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
     KeyStore store = KeyStore.getInstance("PKCS12");
     store.load(null, null);

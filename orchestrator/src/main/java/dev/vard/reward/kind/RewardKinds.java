@@ -33,10 +33,13 @@ public final class RewardKinds {
         JpegSize size = new JpegSize(quality);
         yield Reward.of(part.name(), (image, prompt) -> size.kilobytes(image));
       }
-      case RewardSource.JavaClass source -> throw notYet(part);
+      case RewardSource.JavaClass source ->
+          JavaReward.open(part.name(), source, part.asking(), environment);
       case RewardSource.Onnx source -> throw notYet(part);
-      case RewardSource.Grpc source -> throw notYet(part);
-      case RewardSource.Http source -> throw notYet(part);
+      case RewardSource.Grpc source ->
+          GrpcReward.open(part.name(), source, part.asking(), environment);
+      case RewardSource.Http source ->
+          HttpReward.open(part.name(), source, part.asking(), environment);
       case RewardSource.Python source -> throw notYet(part);
       case RewardSource.Supplied source ->
           throw new IllegalArgumentException(

@@ -1,0 +1,404 @@
+package dev.vard.reward.kind;
+
+import com.google.protobuf.Any;
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.UnsafeByteOperations;
+import com.google.rpc.RetryInfo;
+import dev.vard.proto.v1.DescribeRewardRequest;
+import dev.vard.proto.v1.DescribeRewardResponse;
+import dev.vard.proto.v1.RewardFailure;
+import dev.vard.proto.v1.RewardServiceGrpc;
+import dev.vard.proto.v1.ScoreRequest;
+import dev.vard.proto.v1.ScoreResponse;
+import dev.vard.reward.Reward;
+import dev.vard.reward.RewardException;
+import dev.vard.reward.RewardOutcome;
+import dev.vard.reward.RewardOutcome.Failure;
+import dev.vard.reward.RewardQuery;
+import dev.vard.spec.AskingSpec;
+import dev.vard.spec.AskingSpec.Range;
+import dev.vard.spec.RewardSource;
+import io.grpc.CallOptions;
+import io.grpc.Channel;
+import io.grpc.ChannelCredentials;
+import io.grpc.ClientInterceptors;
+import io.grpc.Grpc;
+import io.grpc.InsecureChannelCredentials;
+import io.grpc.ManagedChannel;
+import io.grpc.Metadata;
+import io.grpc.MethodDescriptor;
+import io.grpc.Status;
+import io.grpc.StatusException;
+import io.grpc.TlsChannelCredentials;
+import io.grpc.protobuf.StatusProto;
+import io.grpc.stub.ClientCalls;
+import io.grpc.stub.MetadataUtils;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A {@code vard.v1.RewardService} elsewhere. Calls go in turns to those of its endpoints that are
+ * connected and whose health service, where they have one, does not say that they are not serving:
+ * gRPC's own {@code round_robin}.
+ */
+final class GrpcReward implements Reward {
+  private static final Logger LOG = LoggerFactory.getLogger(GrpcReward.class);
+
+  /** Servers refuse messages above 4 MiB unless told otherwise. */
+  private static final int MOST_BYTES = 3_500_000;
+
+  /** Of a query, besides its pixels and its prompt. */
+  private static final int OVERHEAD_BYTES = 64;
+
+  private static final Duration OPENING = Duration.ofSeconds(10);
+
+  /** Servers hang up on who pings more often than every 5 minutes, unless told otherwise. */
+  private static final Duration PING = Duration.ofMinutes(6);
+
+  private static final Metadata.Key<String> AUTHORIZATION =
+      Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
+
+  private static final Map<String, Object> SERVICE_CONFIG =
+      Map.of(
+          "loadBalancingConfig",
+          List.of(Map.of("round_robin", Map.of())),
+          // The server as a whole: every health service knows that name.
+          "healthCheckConfig",
+          Map.of("serviceName", ""));
+
+  private final String name;
+  private final RewardSource.Grpc source;
+  private final Duration timeout;
+  private final ManagedChannel connections;
+  private final Channel channel;
+  private DescribeRewardResponse described = DescribeRewardResponse.getDefaultInstance();
+  private Optional<Range> range = Optional.empty();
+
+  private GrpcReward(
+      String name,
+      RewardSource.Grpc source,
+      Duration timeout,
+      ChannelCredentials credentials,
+      Optional<String> token) {
+    this.name = name;
+    this.source = source;
+    this.timeout = timeout;
+    String target =
+        source.endpoints().size() == 1
+            ? source.endpoints().getFirst()
+            : EndpointsResolverProvider.target(source.endpoints());
+    this.connections =
+        Grpc.newChannelBuilder(target, credentials)
+            .defaultServiceConfig(SERVICE_CONFIG)
+            .disableServiceConfigLookUp()
+            .keepAliveTime(PING.toSeconds(), TimeUnit.SECONDS)
+            .build();
+    Metadata headers = new Metadata();
+    token.ifPresent(secret -> headers.put(AUTHORIZATION, "Bearer " + secret));
+    this.channel =
+        ClientInterceptors.intercept(
+            connections, MetadataUtils.newAttachHeadersInterceptor(headers));
+  }
+
+  /**
+   * Asks the server what it is.
+   *
+   * @throws RewardException if it cannot be asked, or will not be
+   */
+  static GrpcReward open(
+      String name, RewardSource.Grpc source, AskingSpec asking, RewardEnvironment environment) {
+    List<String> hosts =
+        source.endpoints().stream()
+            .map(endpoint -> EndpointsResolver.Endpoint.of(endpoint).host())
+            .toList();
+    Optional<String> token = RemoteAccess.token(name, source.access(), hosts, environment);
+    ChannelCredentials credentials = credentials(name, source.access());
+    GrpcReward reward = new GrpcReward(name, source, asking.timeout(), credentials, token);
+    try {
+      reward.describe();
+      return reward;
+    } catch (RuntimeException e) {
+      reward.close();
+      throw e;
+    }
+  }
+
+  private static ChannelCredentials credentials(String name, RewardSource.Access access) {
+    if (!access.tls()) {
+      return InsecureChannelCredentials.create();
+    }
+    TlsChannelCredentials.Builder credentials = TlsChannelCredentials.newBuilder();
+    if (access.ca().isPresent()) {
+      Path file = access.ca().get();
+      try {
+        credentials.trustManager(file.toFile());
+      } catch (IOException e) {
+        throw new RewardException(
+            name, "BAD_CA", "%s cannot be read; give a PEM file".formatted(file), false, e);
+      }
+    }
+    return credentials.build();
+  }
+
+  private void describe() {
+    DescribeRewardRequest request =
+        DescribeRewardRequest.newBuilder().setReward(source.reward()).build();
+    try {
+      described = call(RewardServiceGrpc.getDescribeRewardMethod(), request, OPENING);
+    } catch (StatusException e) {
+      Failure failure = failure(e, OPENING);
+      throw new RewardException(name, failure.code(), failure.message(), failure.retryable(), e);
+    }
+    if (described.hasLeast() || described.hasMost()) {
+      double least = described.hasLeast() ? described.getLeast() : Double.NEGATIVE_INFINITY;
+      double most = described.hasMost() ? described.getMost() : Double.POSITIVE_INFINITY;
+      if (!(least < most)) {
+        throw new RewardException(
+            name,
+            "MALFORMED",
+            "%s says that its scores lie between %s and %s; mend DescribeReward there"
+                .formatted(where(), least, most),
+            false,
+            null);
+      }
+      range = Optional.of(new Range(least, most));
+    }
+    LOG.info(
+        "reward {} is {} {} at {}", name, described.getName(), described.getVersion(), where());
+  }
+
+  @Override
+  public String name() {
+    return name;
+  }
+
+  @Override
+  public int batch() {
+    return described.getBatch() > 0 ? described.getBatch() : Integer.MAX_VALUE;
+  }
+
+  @Override
+  public Optional<Range> range() {
+    return range;
+  }
+
+  /**
+   * In one call, or in several where one would be too large. When a call fails in a way that may
+   * pass, those after it are not made: they would most likely fail alike.
+   */
+  @Override
+  public List<RewardOutcome> score(List<RewardQuery> queries) {
+    List<RewardOutcome> outcomes = new ArrayList<>();
+    while (outcomes.size() < queries.size()) {
+      List<RewardQuery> rest = queries.subList(outcomes.size(), queries.size());
+      List<RewardQuery> some = rest.subList(0, fitting(rest));
+      try {
+        outcomes.addAll(outcomes(some, scored(some)));
+      } catch (StatusException e) {
+        // What was scored before is kept: it was paid for.
+        Failure failure =
+            Thread.currentThread().isInterrupted()
+                ? new Failure("INTERRUPTED", "it was told to stop", false)
+                : failure(e, timeout);
+        boolean stop = failure.retryable() || failure.code().equals("INTERRUPTED");
+        outcomes.addAll(Collections.nCopies(stop ? rest.size() : some.size(), failure));
+      }
+    }
+    return outcomes;
+  }
+
+  /** How many of the first queries make one call: at least one. */
+  private static int fitting(List<RewardQuery> queries) {
+    RewardQuery first = queries.getFirst();
+    long bytes = 0;
+    int count = 0;
+    for (RewardQuery query : queries) {
+      bytes +=
+          query.image().size()
+              + query.prompt().getBytes(StandardCharsets.UTF_8).length
+              + OVERHEAD_BYTES;
+      boolean together =
+          query.runId().equals(first.runId()) && query.iteration() == first.iteration();
+      if (count > 0 && (bytes > MOST_BYTES || !together)) {
+        break;
+      }
+      count++;
+    }
+    return count;
+  }
+
+  private ScoreResponse scored(List<RewardQuery> queries) throws StatusException {
+    ScoreRequest.Builder request =
+        ScoreRequest.newBuilder()
+            .setReward(source.reward())
+            .setRunId(queries.getFirst().runId())
+            .setIteration(queries.getFirst().iteration());
+    for (RewardQuery query : queries) {
+      request
+          .addQueriesBuilder()
+          .setRgb(UnsafeByteOperations.unsafeWrap(query.image().toBytes()))
+          .setHeight(query.image().height())
+          .setWidth(query.image().width())
+          .setPrompt(query.prompt())
+          .setSeed(query.seed());
+    }
+    return call(RewardServiceGrpc.getScoreMethod(), request.build(), timeout);
+  }
+
+  /** Waits without cost; an interrupt cancels the call, and stays set. */
+  private <Q, R> R call(MethodDescriptor<Q, R> method, Q request, Duration deadline)
+      throws StatusException {
+    return ClientCalls.blockingV2UnaryCall(
+        channel, method, CallOptions.DEFAULT.withDeadlineAfter(deadline), request);
+  }
+
+  private List<RewardOutcome> outcomes(List<RewardQuery> queries, ScoreResponse response) {
+    if (response.getOutcomesCount() != queries.size()) {
+      return Collections.nCopies(
+          queries.size(),
+          new Failure(
+              "WRONG_COUNT",
+              "%s answered %d queries with %d outcomes"
+                  .formatted(where(), queries.size(), response.getOutcomesCount()),
+              true));
+    }
+    return response.getOutcomesList().stream().map(this::outcome).toList();
+  }
+
+  private RewardOutcome outcome(dev.vard.proto.v1.RewardOutcome outcome) {
+    return switch (outcome.getOutcomeCase()) {
+      case SCORE -> new RewardOutcome.Score(outcome.getScore());
+      case FAILURE -> failure(outcome.getFailure());
+      case OUTCOME_NOT_SET ->
+          new Failure(
+              "MALFORMED",
+              where() + " gave neither a score nor a failure; mend its answer there",
+              true);
+    };
+  }
+
+  private Failure failure(RewardFailure failure) {
+    return new Failure(
+        failure.getCode().isBlank() ? "UNNAMED" : Quoted.of(failure.getCode()),
+        where() + " says: " + Quoted.of(failure.getMessage()),
+        failure.getRetryable(),
+        failure.hasRetryAfter() ? duration(failure.getRetryAfter()) : Optional.empty());
+  }
+
+  private Failure failure(StatusException e, Duration deadline) {
+    Status status = e.getStatus();
+    String said = status.getCode() + reason(status);
+    return switch (status.getCode()) {
+      case UNAVAILABLE -> {
+        // Whoever asks again waits by himself; a channel that waits as well would be late.
+        connections.resetConnectBackoff();
+        yield passing(
+            "UNAVAILABLE",
+            "no reward server serves at %s (%s); check that it runs, that the address is right, and that both sides agree on TLS"
+                .formatted(where(), said),
+            e);
+      }
+      case DEADLINE_EXCEEDED ->
+          passing(
+              "TIMEOUT",
+              "%s gave no answer within %s s; check that it is not stuck, or give reward.timeout more, or reward.batch less"
+                  .formatted(where(), deadline.toMillis() / 1000.0),
+              e);
+      case RESOURCE_EXHAUSTED ->
+          passing(
+              "RESOURCE_EXHAUSTED",
+              "%s has no room (%s); give reward.concurrency or reward.batch less, or let the server take larger messages"
+                  .formatted(where(), said),
+              e);
+      // UNKNOWN is what gRPC makes of a server's own exceptions, as HTTP makes 500.
+      case ABORTED, INTERNAL, UNKNOWN, CANCELLED ->
+          passing(
+              status.getCode().name(), "%s failed (%s); see its log".formatted(where(), said), e);
+      case UNAUTHENTICATED ->
+          lasting(
+              e,
+              "%s does not know who asks (%s); set reward.token-env to an environment variable that holds its token"
+                  .formatted(where(), said));
+      case PERMISSION_DENIED ->
+          lasting(
+              e,
+              "%s does not let this token in (%s); ask its operator, or set the variable that reward.token-env names to another"
+                  .formatted(where(), said));
+      case UNIMPLEMENTED ->
+          lasting(
+              e,
+              "%s is no vard.v1.RewardService (%s); check the address, or implement reward.proto there"
+                  .formatted(where(), said));
+      case NOT_FOUND ->
+          lasting(
+              e,
+              "%s has no reward '%s' (%s); set reward.served to one that it has"
+                  .formatted(where(), source.reward(), said));
+      case INVALID_ARGUMENT, ALREADY_EXISTS, FAILED_PRECONDITION, OUT_OF_RANGE, DATA_LOSS ->
+          lasting(e, "%s refuses (%s); see its log".formatted(where(), said));
+      case OK -> throw new IllegalStateException("a call failed with OK", e);
+    };
+  }
+
+  private static Failure passing(String code, String message, StatusException e) {
+    return new Failure(code, message, true, retryAfter(e));
+  }
+
+  private static Failure lasting(StatusException e, String message) {
+    return new Failure(e.getStatus().getCode().name(), message, false);
+  }
+
+  private static String reason(Status status) {
+    String cause =
+        Optional.ofNullable(status.getCause())
+            .map(Throwable::getMessage)
+            .map(message -> ": " + message)
+            .orElse("");
+    String said = Optional.ofNullable(status.getDescription()).orElse("") + cause;
+    return said.isBlank() ? "" : ", " + Quoted.of(said);
+  }
+
+  /** By {@code google.rpc.RetryInfo}, if the server gives one. */
+  private static Optional<Duration> retryAfter(StatusException e) {
+    com.google.rpc.Status status = StatusProto.fromThrowable(e);
+    for (Any detail : status == null ? List.<Any>of() : status.getDetailsList()) {
+      if (detail.is(RetryInfo.class)) {
+        try {
+          return duration(detail.unpack(RetryInfo.class).getRetryDelay());
+        } catch (InvalidProtocolBufferException broken) {
+          return Optional.empty();
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static Optional<Duration> duration(com.google.protobuf.Duration duration) {
+    Duration wait = Duration.ofSeconds(duration.getSeconds(), duration.getNanos());
+    return wait.isPositive() ? Optional.of(wait) : Optional.empty();
+  }
+
+  private String where() {
+    return String.join(", ", source.endpoints());
+  }
+
+  @Override
+  public void close() {
+    connections.shutdownNow();
+    try {
+      connections.awaitTermination(5, TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

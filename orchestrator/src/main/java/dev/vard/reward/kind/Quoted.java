@@ -1,0 +1,13 @@
+package dev.vard.reward.kind;
+
+/** What a server says, made fit for our own messages: one line that is not endless. */
+final class Quoted {
+  private static final int MOST = 300;
+
+  private Quoted() {}
+
+  static String of(String said) {
+    String line = said.replaceAll("[\\p{Cntrl}\\s]+", " ").strip();
+    return line.length() <= MOST ? line : line.substring(0, MOST) + "…";
+  }
+}

@@ -1,0 +1,142 @@
+package dev.vard.reward.kind;
+
+import dev.vard.proto.v1.DescribeRewardRequest;
+import dev.vard.proto.v1.DescribeRewardResponse;
+import dev.vard.proto.v1.RewardOutcome;
+import dev.vard.proto.v1.RewardQuery;
+import dev.vard.proto.v1.RewardServiceGrpc;
+import dev.vard.proto.v1.ScoreRequest;
+import dev.vard.proto.v1.ScoreResponse;
+import io.grpc.Context;
+import io.grpc.Contexts;
+import io.grpc.InsecureServerCredentials;
+import io.grpc.Metadata;
+import io.grpc.Server;
+import io.grpc.ServerCall;
+import io.grpc.ServerCallHandler;
+import io.grpc.ServerCredentials;
+import io.grpc.ServerInterceptor;
+import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
+import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
+import io.grpc.protobuf.services.HealthStatusManager;
+import io.grpc.stub.StreamObserver;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+
+/** A real {@code vard.v1.RewardService} on loopback that answers as a test wants. */
+final class GrpcRewardServer implements AutoCloseable {
+  private static final Metadata.Key<String> AUTHORIZATION =
+      Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
+
+  /** Answers one call; may leave it open. */
+  interface Answer {
+    void to(ScoreRequest request, StreamObserver<ScoreResponse> observer);
+  }
+
+  /** What came, in the order in which it came. */
+  final List<ScoreRequest> requests = new CopyOnWriteArrayList<>();
+
+  final List<String> tokens = new CopyOnWriteArrayList<>();
+  final CountDownLatch cancelled = new CountDownLatch(1);
+
+  volatile Answer answer = GrpcRewardServer::scoreAll;
+  volatile DescribeRewardResponse description =
+      DescribeRewardResponse.newBuilder().setName("crc").setVersion("1").build();
+
+  private final HealthStatusManager health = new HealthStatusManager();
+  private final String address;
+  private final Server server;
+
+  GrpcRewardServer() throws IOException {
+    this(0);
+  }
+
+  GrpcRewardServer(int port) throws IOException {
+    this("127.0.0.1", port, InsecureServerCredentials.create());
+  }
+
+  GrpcRewardServer(String address, ServerCredentials credentials) throws IOException {
+    this(address, 0, credentials);
+  }
+
+  private GrpcRewardServer(String address, int port, ServerCredentials credentials)
+      throws IOException {
+    this.address = address;
+    server =
+        NettyServerBuilder.forAddress(new InetSocketAddress(address, port), credentials)
+            .addService(new Service())
+            .addService(health.getHealthService())
+            .intercept(new Tokens())
+            .build()
+            .start();
+  }
+
+  String endpoint() {
+    return address + ":" + server.getPort();
+  }
+
+  int port() {
+    return server.getPort();
+  }
+
+  void serving(boolean serves) {
+    health.setStatus("", serves ? ServingStatus.SERVING : ServingStatus.NOT_SERVING);
+  }
+
+  static void scoreAll(ScoreRequest request, StreamObserver<ScoreResponse> observer) {
+    ScoreResponse.Builder response = ScoreResponse.newBuilder();
+    request.getQueriesList().forEach(query -> response.addOutcomes(score(query)));
+    give(observer, response.build());
+  }
+
+  static RewardOutcome score(RewardQuery query) {
+    return RewardOutcome.newBuilder()
+        .setScore(
+            Asked.score(
+                query.getRgb().toByteArray(),
+                query.getHeight(),
+                query.getWidth(),
+                query.getPrompt()))
+        .build();
+  }
+
+  static <T> void give(StreamObserver<T> observer, T response) {
+    observer.onNext(response);
+    observer.onCompleted();
+  }
+
+  @Override
+  public void close() throws InterruptedException {
+    server.shutdownNow().awaitTermination();
+  }
+
+  private final class Service extends RewardServiceGrpc.RewardServiceImplBase {
+    @Override
+    public void describeReward(
+        DescribeRewardRequest request, StreamObserver<DescribeRewardResponse> observer) {
+      give(observer, description);
+    }
+
+    @Override
+    public void score(ScoreRequest request, StreamObserver<ScoreResponse> observer) {
+      requests.add(request);
+      Context.current().addListener(context -> cancelled.countDown(), Runnable::run);
+      answer.to(request, observer);
+    }
+  }
+
+  private final class Tokens implements ServerInterceptor {
+    @Override
+    public <Q, R> ServerCall.Listener<Q> interceptCall(
+        ServerCall<Q, R> call, Metadata headers, ServerCallHandler<Q, R> next) {
+      if (call.getMethodDescriptor().getServiceName().startsWith("vard.")
+          && headers.containsKey(AUTHORIZATION)) {
+        tokens.add(headers.get(AUTHORIZATION));
+      }
+      return Contexts.interceptCall(Context.current(), call, headers, next);
+    }
+  }
+}

@@ -1,0 +1,34 @@
+package dev.vard.reward.kind;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class RetryAfterTest {
+  private static final Clock CLOCK =
+      Clock.fixed(Instant.parse("2026-01-02T03:04:05Z"), ZoneOffset.UTC);
+
+  @Test
+  void shouldTakeSeconds() {
+    assertThat(RetryAfter.parse("120", CLOCK)).contains(Duration.ofMinutes(2));
+  }
+
+  @Test
+  void shouldTakeADate() {
+    assertThat(RetryAfter.parse("Fri, 02 Jan 2026 03:04:35 GMT", CLOCK))
+        .contains(Duration.ofSeconds(30));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"", "0", "-1", "soon", "1.5", "99999999999", "Fri, 02 Jan 2026 03:04:05 GMT"})
+  void shouldNotWaitForWhatIsPastOrMakesNoSense(String value) {
+    assertThat(RetryAfter.parse(value, CLOCK)).isEmpty();
+  }
+}
