@@ -50,7 +50,7 @@ def main() -> None:
 def run(options: argparse.Namespace, folder: Path, faults: list[str]) -> Json:
     log = folder.with_suffix(".scored")
     with serving("--delay", "0.01", "--log", str(log), *faults) as endpoint:
-        reward = {"kind": "grpc", "endpoints": [endpoint], "timeout": options.timeout, "retries": 30, "concurrency": 8}
+        reward = {"kind": "grpc", "endpoints": [endpoint], "timeout": options.timeout, "retries": 30, "batch": 1, "concurrency": 8}
         spec = example(name="faulty", threads=1, reward=reward, evaluate={"every": 3, "images": 8})
         spec["sampler"] |= {"steps": 8, "batch": 4}
         value = spec["algorithm"]["value"] | {"warmup": 1, "steps": 8, "batch": 32}

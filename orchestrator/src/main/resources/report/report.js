@@ -304,7 +304,7 @@ function timeChart() {
   return chart({
     // Beside the value loss, where there is one.
     title: "Time by phase", wide: !iterations.some((entry) => entry.value),
-    text: "Seconds on the clock. Scoring is what was left to wait for after the last image: most of it is done while sampling.",
+    text: "Seconds on the clock. Scoring is what was left to wait for: the rest of it went on beside the model's work.",
     label: `Stacked bars of the seconds that each phase took by iteration; ${duration(run.total_seconds)} in all.`,
     options: () => ({
       data: [rows.map((row) => row.k), ...order.map((i) => stack[i])], x: "iteration", y: "seconds", bars: true,
@@ -315,6 +315,61 @@ function timeChart() {
     }),
     table: numbers("Seconds by phase", [["iteration", (row) => whole(row.k)], ...used.map(([key, name]) => [name, (row) => fixed(2)(row[key])]),
       ["all", (row) => fixed(2)(used.reduce((sum, [key]) => sum + row[key], 0))]], rows),
+  });
+}
+
+// ------------------------------------------------------------------------------------------------ the reward
+
+/** What each part of the reward was asked, all rounds together. */
+function scoring() {
+  const rounds = [...iterations, ...evaluations].map((event) => event.scoring).filter((round) => round?.parts?.length);
+  if (!rounds.length) return null;
+  const sum = (of) => rounds.reduce((all, round) => all + (of(round) ?? 0), 0);
+  const names = [...new Set(rounds.flatMap((round) => round.parts.map((part) => part.name)))];
+  const rows = names.map((name) => {
+    const parts = rounds.flatMap((round) => round.parts.filter((part) => part.name === name));
+    const all = (of) => parts.reduce((total, part) => total + (of(part) ?? 0), 0);
+    const most = (of) => Math.max(...parts.map(of));
+    const calls = all((part) => part.calls);
+    return { name, calls, asked: all((part) => part.asked), retried: all((part) => part.retried), cached: all((part) => part.cached),
+      failed: all((part) => part.failed), inFlight: most((part) => part.in_flight),
+      typical: calls ? all((part) => part.latency.p50 * part.calls) / calls : null,
+      slow: most((part) => part.latency.p99), queued: most((part) => part.queued.p90) };
+  });
+  const seconds = sum((round) => round.seconds);
+  const waited = sum((round) => round.waited);
+  const dropped = sum((round) => round.dropped);
+  const columns = [["reward", (row) => row.name, true], ["queries", (row) => whole(row.asked)], ["calls", (row) => whole(row.calls)],
+    ["retried", (row) => whole(row.retried)], ["cached", (row) => whole(row.cached)], ["failed", (row) => whole(row.failed)],
+    ["most at once", (row) => whole(row.inFlight)], ["latency p50", (row) => brief(row.typical)], ["worst p99", (row) => brief(row.slow)],
+    ["queued, worst p90", (row) => brief(row.queued)]];
+  return h("figure", { class: "card chart wide" },
+    h("figcaption", {}, h("h3", {}, "Scoring"),
+      h("p", {}, `Scores were under way for ${duration(seconds)}, ${Math.round(100 * Math.max(0, 1 - waited / (seconds || 1)))} % of it hidden behind the model's work; `
+        + `${duration(waited)} were left to wait.${dropped ? ` ${whole(dropped)} samples were left out because their query failed for good.` : ""}`)),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Scoring" },
+      h("table", { class: "numbers", "aria-label": "Scoring" },
+        h("thead", {}, h("tr", {}, columns.map(([heading, , text]) => h("th", { scope: "col", class: text ? "text" : null }, heading)))),
+        h("tbody", {}, rows.map((row) => h("tr", {}, columns.map(([, cell, text]) => h("td", { class: text ? "text" : null }, cell(row)))))))));
+}
+
+const brief = (seconds) => (!present(seconds) ? "–" : seconds < 1 ? `${number(1000 * seconds)} ms` : `${number(seconds)} s`);
+
+/** The parts of a sum, as they were given, before they are normalised and weighted. */
+function partsChart() {
+  const names = [...new Set(iterations.flatMap((entry) => (entry.scoring?.parts ?? []).map((part) => part.name)))];
+  if (names.length < 2) return null;
+  const mean = (entry, name) => entry.scoring?.parts?.find((part) => part.name === name)?.mean;
+  const inks = ["accent", "sample", "value", "policy", "score", "evaluation"];
+  return chart({
+    title: "Parts of the reward", wide: true,
+    text: "Mean of each part over the training samples, as it was given: before it is normalised and weighted.",
+    label: `Curves of ${names.length} parts of the reward against iterations.`,
+    options: () => ({
+      data: [iterations.map((entry) => entry.iteration), ...names.map((name) => iterations.map((entry) => mean(entry, name) ?? null))],
+      x: "iteration", y: "score", series: names.map((name, i) => line(name, inks[i % inks.length])),
+    }),
+    table: numbers("Parts of the reward", [["iteration", (entry) => whole(entry.iteration)], ...names.map((name) => [name, (entry) => number(mean(entry, name))])], iterations),
   });
 }
 
@@ -423,7 +478,7 @@ function results() {
 }
 
 document.title = `${started.name ?? started.run_id} · vard`;
-const charts = [rewardChart(), klChart(), weightChart(), heatMap(), lossChart(), timeChart()].filter(present);
+const charts = [rewardChart(), partsChart(), klChart(), weightChart(), heatMap(), lossChart(), timeChart(), scoring()].filter(present);
 page.append(headline(), tiles());
 if (charts.length) page.append(h("h2", {}, "Curves"), h("div", { class: "charts" }, charts));
 page.append(h("h2", {}, "Before and after"), ...[grid()].flat(), h("h2", {}, "To use it, to repeat it"), results(),

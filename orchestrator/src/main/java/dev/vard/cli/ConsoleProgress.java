@@ -1,5 +1,6 @@
 package dev.vard.cli;
 
+import dev.vard.reward.RewardMetrics;
 import dev.vard.run.Interval;
 import dev.vard.run.RunEvent;
 import dev.vard.run.RunEvent.Evaluated;
@@ -33,12 +34,16 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
    */
   private static final int PHASES = 3;
 
+  /** A remote reward's, not one that computes here and is done at once. */
+  private static final double NOTABLE_SECONDS = 0.5;
+
   private final PrintStream out;
   private final boolean terminal;
   private Optional<Started> run = Optional.empty();
   private Optional<ProgressBar> bar = Optional.empty();
   private OptionalDouble reward = OptionalDouble.empty();
   private OptionalDouble kl = OptionalDouble.empty();
+  private String scoring = "";
   private int queries;
   private int iterationsDone;
   private int evaluationsDone;
@@ -61,9 +66,9 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
   public void onEvent(RunEvent event) {
     switch (event) {
       case Started started -> start(started);
-      case PhaseStarted(int iteration, RunEvent.Phase phase) -> show(iteration, phase, 0);
+      case PhaseStarted(int iteration, RunEvent.Phase phase) -> show(iteration, phase, 0, 0);
       case RunEvent.Progress(int iteration, RunEvent.Phase phase, int done, int total) ->
-          show(iteration, phase, done);
+          show(iteration, phase, done, total);
       case Evaluated evaluation -> evaluated(evaluation);
       case IterationFinished iteration -> iterated(iteration);
       case RunEvent.Finished finished -> close();
@@ -116,14 +121,18 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
     }
   }
 
-  private void show(int iteration, RunEvent.Phase phase, int images) {
+  private void show(int iteration, RunEvent.Phase phase, int images, int total) {
     bar.ifPresent(
         line -> {
           line.stepTo(units() + within(phase, images));
           line.setExtraMessage(
-              "%d/%d %s%s"
+              "%d/%d %s%s%s"
                   .formatted(
-                      iteration, iterations(), phase.name().toLowerCase(Locale.ROOT), measures()));
+                      iteration,
+                      iterations(),
+                      phase.name().toLowerCase(Locale.ROOT),
+                      phase == RunEvent.Phase.SCORE && total > 0 ? " " + images + "/" + total : "",
+                      measures()));
         });
   }
 
@@ -151,6 +160,7 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
     evaluationsDone++;
     reward = OptionalDouble.of(evaluation.reward().mean());
     kl = OptionalDouble.of(evaluation.klPerTrajectory());
+    scoring = scoring(evaluation.scoring());
     bar.ifPresent(line -> line.stepTo(units()));
     if (!terminal) {
       Interval interval = evaluation.reward();
@@ -165,6 +175,7 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
     iterationSeconds += iteration.seconds().total();
     queries = iteration.rewardQueries();
     reward = OptionalDouble.of(iteration.reward().mean());
+    scoring = scoring(iteration.scoring());
     iteration.policy().ifPresent(policy -> kl = OptionalDouble.of(policy.klPerTrajectory()));
     bar.ifPresent(line -> line.stepTo(units()));
     if (!terminal) {
@@ -195,7 +206,26 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
                   budget -> budget.ifPresent(most -> text.append("/" + Readable.given(most))));
           text.append(" nats");
         });
-    return text.append(format("  queries %d", queries)).toString();
+    return text.append(format("  queries %d", queries)).append(scoring).toString();
+  }
+
+  /** What is worth knowing of how the scores were had: nothing where they cost no time. */
+  private static String scoring(RewardMetrics metrics) {
+    StringBuilder text = new StringBuilder();
+    if (metrics.seconds() >= NOTABLE_SECONDS) {
+      text.append(
+          format(
+              "  scored in %s, %.0f %% hidden",
+              Readable.duration(metrics.seconds()), 100 * metrics.overlap()));
+    }
+    int retried = metrics.parts().stream().mapToInt(RewardMetrics.Part::retried).sum();
+    if (retried > 0) {
+      text.append(format("  retried %d", retried));
+    }
+    if (metrics.dropped() > 0) {
+      text.append(format("  dropped %d", metrics.dropped()));
+    }
+    return text.toString();
   }
 
   private static String render(ProgressState state, int width) {

@@ -37,18 +37,18 @@ record Comparison(
     JsonNode last = events.getLast();
     JsonNode before = first.path("rewards");
     JsonNode after = last.path("rewards");
-    boolean paired = before.size() > 1 && before.size() == after.size();
+    // An image whose query failed for good has no reward: it is left out, not taken for a 0.
+    List<Double> differences =
+        IntStream.range(0, Math.min(before.size(), after.size()))
+            .filter(i -> before.path(i).isNumber() && after.path(i).isNumber())
+            .mapToObj(i -> after.path(i).asDouble() - before.path(i).asDouble())
+            .toList();
+    boolean paired = before.size() == after.size() && differences.size() > 1;
     return new Comparison(
         what,
         first.path("reward"),
         last.path("reward"),
-        paired
-            ? Optional.of(
-                Interval.of(
-                    IntStream.range(0, before.size())
-                        .mapToObj(i -> after.path(i).asDouble() - before.path(i).asDouble())
-                        .toList()))
-            : Optional.empty(),
+        paired ? Optional.of(Interval.of(differences)) : Optional.empty(),
         after.size(),
         last.path("iteration").asInt());
   }

@@ -218,6 +218,18 @@ public final class RewardScorer implements AutoCloseable {
     }
 
     /**
+     * Waits for all answers, but not for long.
+     *
+     * @return how many queries have none yet
+     */
+    public int await(Duration atMost) throws InterruptedException {
+      long start = System.nanoTime();
+      boolean all = open.await(atMost.toNanos(), TimeUnit.NANOSECONDS);
+      waited += System.nanoTime() - start;
+      return all ? 0 : (int) Math.ceilDiv(open.getCount(), lanes.size());
+    }
+
+    /**
      * Waits for all answers.
      *
      * @return for each part of the reward, an answer for each query, in their order

@@ -100,10 +100,11 @@ public sealed interface RunEvent {
   record PhaseStarted(int iteration, Phase phase) implements RunEvent {}
 
   /**
-   * Some of a {@code SAMPLE} or {@code EVALUATE} phase's images are here.
+   * Some of a {@code SAMPLE} or {@code EVALUATE} phase's images are here, or some of a {@code
+   * SCORE} phase's scores.
    *
-   * @param done images that arrived
-   * @param total images asked for
+   * @param done images or scores that arrived
+   * @param total images or scores asked for
    */
   record Progress(int iteration, Phase phase, int done, int total) implements RunEvent {}
 

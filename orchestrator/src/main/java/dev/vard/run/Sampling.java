@@ -60,6 +60,9 @@ final class Sampling implements AutoCloseable {
   /** A round that was begun. */
   private record Begun(RewardScorer.Round round, RewardLog log) {}
 
+  /** How often listeners hear of scores that are awaited. */
+  private static final Duration TELL_EVERY = Duration.ofMillis(500);
+
   private final WorkerClient worker;
   private final Rewards rewards;
   private final RewardScorer scorer;
@@ -121,6 +124,10 @@ final class Sampling implements AutoCloseable {
       begun = begin(round, trajectories.size());
       collections.put(iteration, begun);
       putKept(begun, iteration, trajectories);
+    }
+    for (int left; (left = begun.round().await(TELL_EVERY)) > 0; ) {
+      int queries = trajectories.size();
+      listener.onEvent(new RunEvent.Progress(iteration, Phase.SCORE, queries - left, queries));
     }
     Scores scores = await(round, begun);
     collections.remove(iteration);
