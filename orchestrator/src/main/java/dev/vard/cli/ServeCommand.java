@@ -115,6 +115,14 @@ final class ServeCommand implements Callable<Integer> {
               + " folder.")
   private List<Path> modelRoots = List.of();
 
+  @Option(
+      names = "--allow-reward",
+      paramLabel = "ADDRESS",
+      description =
+          "Specifications may ask it for scores: java:CLASS, python:MODULE:NAME, grpc:HOST:PORT or"
+              + " a URL; repeatable.")
+  private List<String> rewards = List.of();
+
   @Option(names = "--allow-hub", description = "Specifications may name models on the hub.")
   private boolean allowHub;
 
@@ -194,6 +202,9 @@ final class ServeCommand implements Callable<Integer> {
     }
     if (!modelRoots.isEmpty()) {
       properties.put("vard.serve.model-roots", modelRoots.stream().map(Path::toString).toList());
+    }
+    if (!rewards.isEmpty()) {
+      properties.put("vard.serve.rewards", rewards);
     }
     if (allowHub) {
       properties.put("vard.serve.allow-hub", true);

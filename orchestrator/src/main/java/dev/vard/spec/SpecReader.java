@@ -703,8 +703,8 @@ public final class SpecReader {
               Keys.REWARD_KIND,
               "the server takes no reward from "
                   + address
-                  + "; give one that its operator allowed, or ask for this one to be put into"
-                  + " vard.serve.rewards");
+                  + "; give one that its operator allowed, or ask for this one"
+                  + " (vard serve --allow-reward)");
         }
       }
       if (given.containsKey(Keys.REWARD_CA.path())) {
