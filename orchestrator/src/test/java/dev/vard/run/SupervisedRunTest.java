@@ -11,11 +11,15 @@ import dev.vard.proto.v1.OpenRequest;
 import dev.vard.proto.v1.RestoreRequest;
 import dev.vard.proto.v1.SaveRequest;
 import dev.vard.reward.Reward;
+import dev.vard.reward.RewardException;
+import dev.vard.reward.RewardOutcome;
+import dev.vard.reward.RewardQuery;
 import dev.vard.reward.Rewards;
 import dev.vard.spec.RunSpec;
 import dev.vard.spec.SpecReader;
 import dev.vard.worker.WorkerClient;
 import java.io.IOException;
+import java.net.ConnectException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -27,6 +31,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -81,6 +86,10 @@ class SupervisedRunTest {
   }
 
   private SupervisedRun supervised(Reward reward) {
+    return supervised(() -> Rewards.of(reward));
+  }
+
+  private SupervisedRun supervised(Supplier<Rewards> rewards) {
     RunSpec spec = new SpecReader(Path.of(""), 1).read(SPEC, "test.yaml", Path.of(""), List.of());
     WorkerSource source =
         new WorkerSource() {
@@ -101,7 +110,7 @@ class SupervisedRunTest {
         };
     return new SupervisedRun(
         spec,
-        () -> Rewards.of(reward),
+        rewards,
         RunFolder.of(folder(), "run"),
         store.claim(() -> {}),
         source,
@@ -239,6 +248,45 @@ class SupervisedRunTest {
     assertThat(asked)
         .as("each query once, and once more the one that failed")
         .hasValue(12 + 15 + 1);
+  }
+
+  @Test
+  void shouldTryAgainByItselfWhenTimeMayMendTheReward() throws Exception {
+    Reward away =
+        new Reward() {
+          @Override
+          public String name() {
+            return "away";
+          }
+
+          @Override
+          public List<RewardOutcome> score(List<RewardQuery> queries) throws IOException {
+            throw new ConnectException("refused");
+          }
+        };
+
+    RunEnd paused = supervised(away).run();
+
+    assertThat(paused.status()).isEqualTo(RunStatus.PAUSED);
+    assertThat(paused.code()).isEqualTo("REWARD_FAILED");
+    assertThat(paused.reason()).contains("reward away: threw java.net.ConnectException: refused");
+    assertThat(paused.retryAt()).isPresent();
+  }
+
+  @Test
+  void shouldPauseWhenTheRewardCannotBeOpened() throws Exception {
+    Supplier<Rewards> missing =
+        () -> {
+          throw new RewardException("clicks", "NOT_FOUND", "there is no such class", false, null);
+        };
+
+    RunEnd paused = supervised(missing).run();
+
+    assertThat(paused.status()).isEqualTo(RunStatus.PAUSED);
+    assertThat(paused.reason())
+        .isEqualTo(
+            "while the reward was opened: reward clicks: there is no such class (NOT_FOUND)");
+    assertThat(paused.retryAt()).isEmpty();
   }
 
   @Test
