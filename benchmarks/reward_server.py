@@ -26,7 +26,7 @@ from PIL import Image
 from vard.v1 import reward_pb2 as pb
 from vard.v1 import reward_pb2_grpc
 
-CALLS = 64
+CALLS = 128
 
 
 def main() -> None:

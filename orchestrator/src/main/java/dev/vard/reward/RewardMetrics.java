@@ -8,7 +8,7 @@ import java.util.List;
  *
  * @param dropped samples left out because a query of theirs failed for good
  * @param busy seconds spent in calls, summed over those at the same time
- * @param seconds from the first image's arrival to the last answer
+ * @param seconds in which at least one image had no answer yet
  * @param waited of these, the seconds in which nothing was done but wait for answers
  * @param overlap share of the reward's time that was hidden behind the model's work: 0 to 1
  */

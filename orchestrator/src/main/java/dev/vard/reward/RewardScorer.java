@@ -148,9 +148,8 @@ public final class RewardScorer implements AutoCloseable {
     private final AtomicReferenceArray<RewardQuery> unanswered;
     private final AtomicReference<Throwable> failure = new AtomicReference<>();
     private final CountDownLatch open;
+    private final Stopwatch underWay = new Stopwatch();
     private int next;
-    private long begin = System.nanoTime();
-    private volatile long end;
     private long waited;
 
     private Round(int queries, List<Map<Integer, Answer>> known, Ledger ledger) {
@@ -172,9 +171,6 @@ public final class RewardScorer implements AutoCloseable {
      */
     public void add(RewardQuery query) throws InterruptedException {
       throwFailure();
-      if (next == 0) {
-        begin = System.nanoTime();
-      }
       int index = next++;
       List<Lane> asked = lanes.stream().filter(lane -> !lane.settleKnown(index)).toList();
       if (!asked.isEmpty()) {
@@ -186,6 +182,7 @@ public final class RewardScorer implements AutoCloseable {
           waited += System.nanoTime() - start;
         }
         unanswered.set(index, query);
+        underWay.begin();
         Asked one = new Asked(index, query, new AtomicInteger(asked.size()), System.nanoTime());
         asked.forEach(lane -> lane.take(one));
       }
@@ -255,10 +252,13 @@ public final class RewardScorer implements AutoCloseable {
               IntStream.range(0, queries)
                   .filter(i -> lanes.stream().anyMatch(lane -> lane.dropped(i)))
                   .count();
-      double seconds = end == 0 ? 0 : (end - begin) / 1e9;
       double busy = lanes.stream().flatMapToLong(lane -> Lane.nanos(lane.latencies)).sum() / 1e9;
       return RewardMetrics.of(
-          lanes.stream().map(Lane::metrics).toList(), dropped, busy, seconds, waited / 1e9);
+          lanes.stream().map(Lane::metrics).toList(),
+          dropped,
+          busy,
+          underWay.seconds(),
+          waited / 1e9);
     }
 
     /** Only now is it known whether so few failed that the others will do. */
@@ -450,10 +450,10 @@ public final class RewardScorer implements AutoCloseable {
         } catch (Throwable e) { // an Error too must not leave a query without an answer
           failure.compareAndSet(null, e);
         } finally {
-          end = System.nanoTime();
           for (Asked asked : batch) {
             if (asked.open().decrementAndGet() == 0) {
               room.release(cost(asked.query()));
+              underWay.end();
               if (lanes.stream().allMatch(lane -> lane.answers.get(asked.index()) != null)) {
                 unanswered.set(asked.index(), null);
               }
@@ -531,6 +531,29 @@ public final class RewardScorer implements AutoCloseable {
       public boolean goesOn() {
         return failure.get() == null && !closed;
       }
+    }
+  }
+
+  /** The time in which at least one of several things was under way. */
+  private static final class Stopwatch {
+    private int running;
+    private long since;
+    private long nanos;
+
+    synchronized void begin() {
+      if (running++ == 0) {
+        since = System.nanoTime();
+      }
+    }
+
+    synchronized void end() {
+      if (--running == 0) {
+        nanos += System.nanoTime() - since;
+      }
+    }
+
+    synchronized double seconds() {
+      return nanos / 1e9;
     }
   }
 
