@@ -97,13 +97,13 @@ public record WorkerSecurity(
   }
 
   /** A token in each call's headers. Does not print it. */
-  static final class Bearer extends CallCredentials {
+  public static final class Bearer extends CallCredentials {
     private static final Metadata.Key<String> AUTHORIZATION =
         Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
     private final Metadata headers = new Metadata();
 
-    Bearer(String token) {
+    public Bearer(String token) {
       headers.put(AUTHORIZATION, "Bearer " + token);
     }
 

@@ -81,6 +81,15 @@ final class EndpointsResolver extends NameResolver {
 
   /** An IPv6 address stands in brackets. */
   record Endpoint(String host, int port) {
+    /**
+     * @throws IllegalArgumentException if there is no such port
+     */
+    Endpoint {
+      if (port < 1 || port > 65_535) {
+        throw new IllegalArgumentException("port " + port + " is not from 1 to 65535");
+      }
+    }
+
     static Endpoint of(String text) {
       int colon = text.lastIndexOf(':');
       return new Endpoint(

@@ -18,21 +18,19 @@ import dev.vard.reward.RewardQuery;
 import dev.vard.spec.AskingSpec;
 import dev.vard.spec.AskingSpec.Range;
 import dev.vard.spec.RewardSource;
+import dev.vard.worker.WorkerSecurity.Bearer;
 import io.grpc.CallOptions;
-import io.grpc.Channel;
 import io.grpc.ChannelCredentials;
-import io.grpc.ClientInterceptors;
+import io.grpc.CompositeChannelCredentials;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
-import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusException;
 import io.grpc.TlsChannelCredentials;
 import io.grpc.protobuf.StatusProto;
 import io.grpc.stub.ClientCalls;
-import io.grpc.stub.MetadataUtils;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -65,49 +63,44 @@ final class GrpcReward implements Reward {
   /** Servers hang up on who pings more often than every 5 minutes, unless told otherwise. */
   private static final Duration PING = Duration.ofMinutes(6);
 
-  private static final Metadata.Key<String> AUTHORIZATION =
-      Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
+  private static final Map<String, Object> IN_TURNS =
+      Map.of("loadBalancingConfig", List.of(Map.of("round_robin", Map.of())));
 
-  private static final Map<String, Object> SERVICE_CONFIG =
+  /** The server as a whole: every health service knows that name. */
+  private static final Map<String, Object> IN_TURNS_IF_HEALTHY =
       Map.of(
           "loadBalancingConfig",
-          List.of(Map.of("round_robin", Map.of())),
-          // The server as a whole: every health service knows that name.
+          IN_TURNS.get("loadBalancingConfig"),
           "healthCheckConfig",
           Map.of("serviceName", ""));
 
   private final String name;
   private final RewardSource.Grpc source;
   private final Duration timeout;
-  private final ManagedChannel connections;
-  private final Channel channel;
+  private final ChannelCredentials credentials;
+  private final ManagedChannel channel;
   private DescribeRewardResponse described = DescribeRewardResponse.getDefaultInstance();
   private Optional<Range> range = Optional.empty();
 
   private GrpcReward(
-      String name,
-      RewardSource.Grpc source,
-      Duration timeout,
-      ChannelCredentials credentials,
-      Optional<String> token) {
+      String name, RewardSource.Grpc source, Duration timeout, ChannelCredentials credentials) {
     this.name = name;
     this.source = source;
     this.timeout = timeout;
+    this.credentials = credentials;
+    this.channel = connect(IN_TURNS_IF_HEALTHY);
+  }
+
+  private ManagedChannel connect(Map<String, Object> config) {
     String target =
         source.endpoints().size() == 1
             ? source.endpoints().getFirst()
             : EndpointsResolverProvider.target(source.endpoints());
-    this.connections =
-        Grpc.newChannelBuilder(target, credentials)
-            .defaultServiceConfig(SERVICE_CONFIG)
-            .disableServiceConfigLookUp()
-            .keepAliveTime(PING.toSeconds(), TimeUnit.SECONDS)
-            .build();
-    Metadata headers = new Metadata();
-    token.ifPresent(secret -> headers.put(AUTHORIZATION, "Bearer " + secret));
-    this.channel =
-        ClientInterceptors.intercept(
-            connections, MetadataUtils.newAttachHeadersInterceptor(headers));
+    return Grpc.newChannelBuilder(target, credentials)
+        .defaultServiceConfig(config)
+        .disableServiceConfigLookUp()
+        .keepAliveTime(PING.toSeconds(), TimeUnit.SECONDS)
+        .build();
   }
 
   /**
@@ -117,19 +110,33 @@ final class GrpcReward implements Reward {
    */
   static GrpcReward open(
       String name, RewardSource.Grpc source, AskingSpec asking, RewardEnvironment environment) {
-    List<String> hosts =
-        source.endpoints().stream()
-            .map(endpoint -> EndpointsResolver.Endpoint.of(endpoint).host())
-            .toList();
-    Optional<String> token = RemoteAccess.token(name, source.access(), hosts, environment);
-    ChannelCredentials credentials = credentials(name, source.access());
-    GrpcReward reward = new GrpcReward(name, source, asking.timeout(), credentials, token);
+    Optional<String> token =
+        RemoteAccess.token(name, source.access(), hosts(name, source), environment);
+    ChannelCredentials connection = credentials(name, source.access());
+    // With the connection rather than with our calls, for health is asked by the connection.
+    ChannelCredentials credentials =
+        token
+            .map(Bearer::new)
+            .map(bearer -> CompositeChannelCredentials.create(connection, bearer))
+            .orElse(connection);
+    GrpcReward reward = new GrpcReward(name, source, asking.timeout(), credentials);
     try {
       reward.describe();
       return reward;
     } catch (RuntimeException e) {
       reward.close();
       throw e;
+    }
+  }
+
+  private static List<String> hosts(String name, RewardSource.Grpc source) {
+    try {
+      return source.endpoints().stream()
+          .map(endpoint -> EndpointsResolver.Endpoint.of(endpoint).host())
+          .toList();
+    } catch (IllegalArgumentException e) {
+      throw new RewardException(
+          name, "BAD_ENDPOINT", "reward.endpoints: " + e.getMessage(), false, e);
     }
   }
 
@@ -151,12 +158,13 @@ final class GrpcReward implements Reward {
   }
 
   private void describe() {
-    DescribeRewardRequest request =
-        DescribeRewardRequest.newBuilder().setReward(source.reward()).build();
     try {
-      described = call(RewardServiceGrpc.getDescribeRewardMethod(), request, OPENING);
+      described = describe(channel);
     } catch (StatusException e) {
       Failure failure = failure(e, OPENING);
+      if (e.getStatus().getCode() == Status.Code.UNAVAILABLE) {
+        failure = diagnosis().orElse(failure);
+      }
       throw new RewardException(name, failure.code(), failure.message(), failure.retryable(), e);
     }
     if (described.hasLeast() || described.hasMost()) {
@@ -175,6 +183,30 @@ final class GrpcReward implements Reward {
     }
     LOG.info(
         "reward {} is {} {} at {}", name, described.getName(), described.getVersion(), where());
+  }
+
+  private DescribeRewardResponse describe(ManagedChannel asked) throws StatusException {
+    return call(
+        asked,
+        RewardServiceGrpc.getDescribeRewardMethod(),
+        DescribeRewardRequest.newBuilder().setReward(source.reward()).build(),
+        OPENING);
+  }
+
+  /**
+   * Who is not let in cannot ask for health either, and to gRPC whose health is not known is merely
+   * unavailable: what is wrong for good shows when health is left aside.
+   */
+  private Optional<Failure> diagnosis() {
+    ManagedChannel unchecked = connect(IN_TURNS);
+    try {
+      describe(unchecked);
+      return Optional.empty();
+    } catch (StatusException e) {
+      return Optional.of(failure(e, OPENING)).filter(failure -> !failure.retryable());
+    } finally {
+      unchecked.shutdownNow();
+    }
   }
 
   @Override
@@ -252,14 +284,15 @@ final class GrpcReward implements Reward {
           .setPrompt(query.prompt())
           .setSeed(query.seed());
     }
-    return call(RewardServiceGrpc.getScoreMethod(), request.build(), timeout);
+    return call(channel, RewardServiceGrpc.getScoreMethod(), request.build(), timeout);
   }
 
   /** Waits without cost; an interrupt cancels the call, and stays set. */
-  private <Q, R> R call(MethodDescriptor<Q, R> method, Q request, Duration deadline)
+  private static <Q, R> R call(
+      ManagedChannel asked, MethodDescriptor<Q, R> method, Q request, Duration deadline)
       throws StatusException {
     return ClientCalls.blockingV2UnaryCall(
-        channel, method, CallOptions.DEFAULT.withDeadlineAfter(deadline), request);
+        asked, method, CallOptions.DEFAULT.withDeadlineAfter(deadline), request);
   }
 
   private List<RewardOutcome> outcomes(List<RewardQuery> queries, ScoreResponse response) {
@@ -301,7 +334,7 @@ final class GrpcReward implements Reward {
     return switch (status.getCode()) {
       case UNAVAILABLE -> {
         // Whoever asks again waits by himself; a channel that waits as well would be late.
-        connections.resetConnectBackoff();
+        channel.resetConnectBackoff();
         yield passing(
             "UNAVAILABLE",
             "no reward server serves at %s (%s); check that it runs, that the address is right, and that both sides agree on TLS"
@@ -394,9 +427,9 @@ final class GrpcReward implements Reward {
 
   @Override
   public void close() {
-    connections.shutdownNow();
+    channel.shutdownNow();
     try {
-      connections.awaitTermination(5, TimeUnit.SECONDS);
+      channel.awaitTermination(5, TimeUnit.SECONDS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

@@ -16,6 +16,7 @@ import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
 import io.grpc.ServerCredentials;
 import io.grpc.ServerInterceptor;
+import io.grpc.Status;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
 import io.grpc.protobuf.services.HealthStatusManager;
@@ -23,6 +24,7 @@ import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 
@@ -45,6 +47,12 @@ final class GrpcRewardServer implements AutoCloseable {
   volatile Answer answer = GrpcRewardServer::scoreAll;
   volatile DescribeRewardResponse description =
       DescribeRewardResponse.newBuilder().setName("crc").setVersion("1").build();
+
+  /** Whom it lets in, whatever they ask for; everybody, where it is empty. */
+  volatile Optional<String> wanted = Optional.empty();
+
+  /** Whether it has a health service. */
+  volatile boolean tellsHealth = true;
 
   private final HealthStatusManager health = new HealthStatusManager();
   private final String address;
@@ -132,9 +140,18 @@ final class GrpcRewardServer implements AutoCloseable {
     @Override
     public <Q, R> ServerCall.Listener<Q> interceptCall(
         ServerCall<Q, R> call, Metadata headers, ServerCallHandler<Q, R> next) {
-      if (call.getMethodDescriptor().getServiceName().startsWith("vard.")
-          && headers.containsKey(AUTHORIZATION)) {
-        tokens.add(headers.get(AUTHORIZATION));
+      String token = headers.get(AUTHORIZATION);
+      boolean ours = call.getMethodDescriptor().getServiceName().startsWith("vard.");
+      if (ours && token != null) {
+        tokens.add(token);
+      }
+      if (wanted.isPresent() && !wanted.get().equals(token)) {
+        call.close(Status.UNAUTHENTICATED.withDescription("who are you?"), new Metadata());
+        return new ServerCall.Listener<>() {};
+      }
+      if (!ours && !tellsHealth) {
+        call.close(Status.UNIMPLEMENTED, new Metadata());
+        return new ServerCall.Listener<>() {};
       }
       return Contexts.interceptCall(Context.current(), call, headers, next);
     }

@@ -447,6 +447,23 @@ class GrpcRewardTest {
     }
 
     @Test
+    void shouldDoWithoutHealth() throws Exception {
+      server.tellsHealth = false;
+      try (Reward reward = open()) {
+        assertThat(reward.score(queries(1))).hasOnlyElementsOfType(Score.class);
+      }
+    }
+
+    @Test
+    void shouldRefuseAPortThatThereIsNot() {
+      RewardException refusal =
+          refusal(() -> open(List.of("127.0.0.1:70000"), Access.OPEN, PATIENCE, Map.of()));
+
+      assertThat(refusal.code()).isEqualTo("BAD_ENDPOINT");
+      assertThat(refusal).hasMessageContaining("70000");
+    }
+
+    @Test
     void shouldTellThatAServerIsNotServing() {
       server.serving(false);
 
@@ -472,6 +489,31 @@ class GrpcRewardTest {
         reward.score(queries(1));
       }
       assertThat(server.tokens).containsExactly("Bearer s3cret", "Bearer s3cret");
+    }
+
+    @Test
+    void shouldBeLetInByAServerThatAsksEverybodyForItsToken() throws Exception {
+      server.wanted = Optional.of("Bearer s3cret");
+      Access access = Asked.withToken(false, Optional.empty());
+      try (Reward reward =
+          open(
+              List.of(server.endpoint()),
+              access,
+              PATIENCE,
+              Map.of("VARD_REWARD_TOKEN", "s3cret"))) {
+        assertThat(reward.score(queries(1))).hasOnlyElementsOfType(Score.class);
+      }
+      Map<String, String> other = Map.of("VARD_REWARD_TOKEN", "wrong");
+
+      RewardException refusal =
+          refusal(() -> open(List.of(server.endpoint()), access, PATIENCE, other));
+
+      assertThat(refusal.code()).isEqualTo("UNAUTHENTICATED");
+      assertThat(refusal.retryable()).isFalse();
+      assertThat(refusal)
+          .hasMessageContaining("who are you?")
+          .hasMessageContaining("reward.token-env")
+          .hasMessageNotContaining("wrong");
     }
 
     @Test
