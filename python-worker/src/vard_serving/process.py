@@ -42,19 +42,25 @@ def listen(server: grpc.Server, host: str, port: int, security: Security) -> int
     return server.add_insecure_port(f"{host}:{port}")
 
 
-def until_told(server: grpc.Server, port: int, ready_file: Path | None, exit_with_stdin: bool) -> None:
-    """Serves until SIGTERM, SIGINT or, if asked for, the end of standard input."""
-    if ready_file:
-        beside = ready_file.with_name(ready_file.name + ".part")
-        beside.write_text(json.dumps({"port": port, "pid": os.getpid()}))
-        beside.rename(ready_file)
+def announce(ready_file: Path, port: int) -> None:
+    beside = ready_file.with_name(ready_file.name + ".part")
+    beside.write_text(json.dumps({"port": port, "pid": os.getpid()}))
+    beside.rename(ready_file)
 
+
+def told_to_stop(exit_with_stdin: bool) -> threading.Event:
+    """Set at SIGTERM, SIGINT or, if asked for, the end of standard input."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     # A terminal's Ctrl-C reaches the starter and this process alike. The starter still wants an answer: it cancels, saves,
     # and then closes the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN if exit_with_stdin else lambda *_: stop.set())
     if exit_with_stdin:
-        threading.Thread(target=lambda: (sys.stdin.buffer.read(), stop.set()), name="stdin", daemon=True).start()
-    stop.wait()
-    server.stop(grace=0.5).wait()
+        threading.Thread(target=lambda: (drain(sys.stdin.fileno()), stop.set()), name="stdin", daemon=True).start()
+    return stop
+
+
+def drain(descriptor: int) -> None:
+    """Reads to the end. Not by Python's own buffer: its lock, held by a thread that reads, aborts an interpreter that exits."""
+    while os.read(descriptor, 1 << 12):
+        pass

@@ -22,7 +22,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from vard.v1 import worker_pb2 as pb
-from vard_serving.process import KEEPALIVE, listen, until_told
+from vard_serving.process import KEEPALIVE, announce, listen, told_to_stop
 from vard_serving.security import Security
 from vard_worker.errors import Cancelled, WorkerError
 from vard_worker.handler import METHODS, WorkerHandler
@@ -134,7 +134,10 @@ class Settings:
 def serve(settings: Settings) -> None:
     """Serves until SIGTERM, SIGINT or, if asked for, the end of standard input."""
     server, port = start(settings)
-    until_told(server, port, settings.ready_file, settings.exit_with_stdin)
+    if settings.ready_file:
+        announce(settings.ready_file, port)
+    told_to_stop(settings.exit_with_stdin).wait()
+    server.stop(grace=0.5).wait()
 
 
 def start(settings: Settings) -> tuple[grpc.Server, int]:
