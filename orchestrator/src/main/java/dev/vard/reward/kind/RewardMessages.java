@@ -61,10 +61,12 @@ final class RewardMessages {
     return new Failure(failure.getCode(), failure.getMessage(), failure.getRetryable(), wait);
   }
 
-  /** Empty unless both ends are told. */
+  /** Empty if neither end is told. */
   static Optional<Range> range(DescribeRewardResponse described) {
-    return described.hasLeast() && described.hasMost()
-        ? Optional.of(new Range(described.getLeast(), described.getMost()))
+    double least = described.hasLeast() ? described.getLeast() : Double.NEGATIVE_INFINITY;
+    double most = described.hasMost() ? described.getMost() : Double.POSITIVE_INFINITY;
+    return described.hasLeast() || described.hasMost()
+        ? Optional.of(new Range(least, most))
         : Optional.empty();
   }
 }
