@@ -183,7 +183,9 @@ final class PythonReward implements Reward {
     }
     try {
       return RewardMessages.outcomes(
-          asked.call(RewardServiceGrpc.getScoreMethod(), RewardMessages.request(queries), timeout));
+          source.function(),
+          asked.call(
+              RewardServiceGrpc.getScoreMethod(), RewardMessages.request("", queries), timeout));
     } catch (StatusException e) {
       if (Thread.interrupted()) {
         throw new InterruptedException("interrupted while it scored");

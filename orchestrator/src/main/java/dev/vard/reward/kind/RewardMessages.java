@@ -18,11 +18,13 @@ final class RewardMessages {
   private RewardMessages() {}
 
   /**
-   * @param queries one or more, of one run
+   * @param reward which of the service's; empty for its only one
+   * @param queries one or more, of one run and iteration
    */
-  static ScoreRequest request(List<RewardQuery> queries) {
+  static ScoreRequest request(String reward, List<RewardQuery> queries) {
     ScoreRequest.Builder request =
         ScoreRequest.newBuilder()
+            .setReward(reward)
             .setRunId(queries.getFirst().runId())
             .setIteration(queries.getFirst().iteration());
     for (RewardQuery query : queries) {
@@ -37,28 +39,39 @@ final class RewardMessages {
     return request.build();
   }
 
-  /** As many as the response has. */
-  static List<RewardOutcome> outcomes(ScoreResponse response) {
-    return response.getOutcomesList().stream().map(RewardMessages::outcome).toList();
+  /**
+   * As many as the response has.
+   *
+   * @param whose names who answered in failures
+   */
+  static List<RewardOutcome> outcomes(String whose, ScoreResponse response) {
+    return response.getOutcomesList().stream().map(outcome -> outcome(whose, outcome)).toList();
   }
 
-  private static RewardOutcome outcome(dev.vard.proto.v1.RewardOutcome outcome) {
+  private static RewardOutcome outcome(String whose, dev.vard.proto.v1.RewardOutcome outcome) {
     return switch (outcome.getOutcomeCase()) {
       case SCORE -> new RewardOutcome.Score(outcome.getScore());
-      case FAILURE -> failure(outcome.getFailure());
+      case FAILURE -> failure(whose, outcome.getFailure());
       case OUTCOME_NOT_SET ->
-          new Failure("MALFORMED", "the answer is neither a score nor a failure", true);
+          new Failure(
+              "MALFORMED",
+              whose + " gave neither a score nor a failure; mend its answer there",
+              true);
     };
   }
 
-  private static Failure failure(RewardFailure failure) {
-    Optional<Duration> wait =
-        failure.hasRetryAfter()
-            ? Optional.of(
-                Duration.ofSeconds(
-                    failure.getRetryAfter().getSeconds(), failure.getRetryAfter().getNanos()))
-            : Optional.empty();
-    return new Failure(failure.getCode(), failure.getMessage(), failure.getRetryable(), wait);
+  private static Failure failure(String whose, RewardFailure failure) {
+    return new Failure(
+        failure.getCode().isBlank() ? "UNNAMED" : Quoted.of(failure.getCode()),
+        whose + " says: " + Quoted.of(failure.getMessage()),
+        failure.getRetryable(),
+        failure.hasRetryAfter() ? duration(failure.getRetryAfter()) : Optional.empty());
+  }
+
+  /** Empty unless it is above 0. */
+  static Optional<Duration> duration(com.google.protobuf.Duration duration) {
+    Duration wait = Duration.ofSeconds(duration.getSeconds(), duration.getNanos());
+    return wait.isPositive() ? Optional.of(wait) : Optional.empty();
   }
 
   /** Empty if neither end is told. */

@@ -188,7 +188,7 @@ class PythonRewardTest {
               assertThat(failure.retryable()).isFalse();
             });
     assertThat(((Failure) outcomes.get(1)).message())
-        .startsWith("raised ValueError: a dog is too dark (")
+        .startsWith("mine:dark says: raised ValueError: a dog is too dark (")
         .contains("mine.py");
     assertThat(folder.resolve("log")).content().contains("Traceback");
   }
