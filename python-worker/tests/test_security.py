@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from certificates import Identity, issue
 from vard.v1 import worker_pb2 as pb
 from vard.v1 import worker_pb2_grpc
-from vard_worker.security import Security, is_loopback
+from vard_serving.security import Security, is_loopback
 from vard_worker.server import Settings, start
 
 TOKEN = "a-token-of-some-length"

@@ -7,6 +7,8 @@ import logging
 import os
 from pathlib import Path
 
+from vard_serving.arguments import add_starter
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="vard_worker", description=__doc__)
@@ -15,8 +17,7 @@ def main() -> None:
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     serve.add_argument("--port", type=int, default=50051, help="port; 0 for a free one (default: %(default)s)")
     serve.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of a PyTorch operator (default: all cores)")
-    serve.add_argument("--ready-file", type=Path, help="written when it serves: JSON of port and pid")
-    serve.add_argument("--exit-with-stdin", action="store_true", help="end when standard input ends, so as not to outlive the starter")
+    add_starter(serve)
     access = serve.add_argument_group("who may call")
     access.add_argument("--tls-cert", type=Path, metavar="PEM", help="the server's certificate chain; without one there is no TLS")
     access.add_argument("--tls-key", type=Path, metavar="PEM", help="its private key")
@@ -30,7 +31,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     # Here and not above: gRPC and PyTorch take seconds to import, and nobody who asks for --help wants to wait for them.
-    from vard_worker.security import Security
+    from vard_serving.security import Security
 
     try:
         security = Security.of(arguments.tls_cert, arguments.tls_key, arguments.client_ca, arguments.token_file)

@@ -7,12 +7,9 @@ overlaps computing.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import queue
-import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,10 +22,11 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from vard.v1 import worker_pb2 as pb
+from vard_serving.process import KEEPALIVE, announce, listen, told_to_stop
+from vard_serving.security import Security
 from vard_worker.errors import Cancelled, WorkerError
 from vard_worker.handler import METHODS, WorkerHandler
 from vard_worker.roots import Roots
-from vard_worker.security import Security, is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -41,18 +39,6 @@ CALLS = 32
 LONGEST_DETAILS = 500
 """Characters of the status line. The whole message is in the trailer; both together must stay below the 8 KiB of
 headers that clients take."""
-
-KEEPALIVE = [
-    # Clients may ask as often as they like whether the connection lives: gRPC answers such a ping from a thread of its
-    # own, while Python computes for minutes, and a worker that does not answer is stopped, or out of reach.
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 1000),
-    ("grpc.http2.max_ping_strikes", 0),
-    ("grpc.http2.max_pings_without_data", 0),
-    # And a caller that is gone without a word no longer keeps the worker busy.
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
-]
 
 STATUS = {
     pb.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
@@ -149,18 +135,8 @@ def serve(settings: Settings) -> None:
     """Serves until SIGTERM, SIGINT or, if asked for, the end of standard input."""
     server, port = start(settings)
     if settings.ready_file:
-        beside = settings.ready_file.with_name(settings.ready_file.name + ".part")
-        beside.write_text(json.dumps({"port": port, "pid": os.getpid()}))
-        beside.rename(settings.ready_file)
-
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    # A terminal's Ctrl-C reaches the starter and this process alike. The starter still wants an answer: it cancels, saves,
-    # and then closes the pipe.
-    signal.signal(signal.SIGINT, signal.SIG_IGN if settings.exit_with_stdin else lambda *_: stop.set())
-    if settings.exit_with_stdin:
-        threading.Thread(target=lambda: (sys.stdin.buffer.read(), stop.set()), name="stdin", daemon=True).start()
-    stop.wait()
+        announce(settings.ready_file, port)
+    told_to_stop(settings.exit_with_stdin).wait()
     server.stop(grace=0.5).wait()
 
 
@@ -185,21 +161,10 @@ def start(settings: Settings) -> tuple[grpc.Server, int]:
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     for name in ("", SERVICE.full_name):
         healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
-    port = listen(server, settings)
+    port = listen(server, settings.host, settings.port, settings.security)
     server.start()
     log.info("serving on %s:%d with %d threads", settings.host, port, settings.threads)
     return server, port
-
-
-def listen(server: grpc.Server, settings: Settings) -> int:
-    """Gives the port."""
-    host = f"[{settings.host}]" if ":" in settings.host and not settings.host.startswith("[") else settings.host
-    credentials = settings.security.credentials()
-    if credentials:
-        return server.add_secure_port(f"{host}:{settings.port}", credentials)
-    if settings.security.token and not is_loopback(settings.host):
-        log.warning("the token travels in the clear, to be read by whoever is on the way: give --tls-cert and --tls-key")
-    return server.add_insecure_port(f"{host}:{settings.port}")
 
 
 def service(computing: Computing) -> grpc.GenericRpcHandler:

@@ -76,7 +76,8 @@ class SpecReaderTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"emoji-compressibility", "emoji-incompressibility", "emoji-ddpo"})
+  @ValueSource(
+      strings = {"emoji-compressibility", "emoji-incompressibility", "emoji-ddpo", "emoji-python"})
   void shouldReadTheExamples(String name) {
     SpecReader reader = new SpecReader(Path.of(System.getenv("VARD_HOME")), 2);
 

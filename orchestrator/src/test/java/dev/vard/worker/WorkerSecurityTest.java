@@ -55,7 +55,13 @@ class WorkerSecurityTest {
             .redirectErrorStream(true)
             .redirectOutput(folder.resolve("worker.log").toFile())
             .start();
-    port = LocalWorkerProcess.await(worker, ready, folder.resolve("worker.log"), PATIENCE);
+    port =
+        PythonProcess.await(
+            "worker",
+            worker,
+            ready,
+            new PythonProcess.Log(folder.resolve("worker.log"), 0),
+            PATIENCE);
   }
 
   @AfterAll

@@ -2,13 +2,10 @@ package dev.vard.reward.kind;
 
 import com.google.protobuf.Any;
 import com.google.protobuf.InvalidProtocolBufferException;
-import com.google.protobuf.UnsafeByteOperations;
 import com.google.rpc.RetryInfo;
 import dev.vard.proto.v1.DescribeRewardRequest;
 import dev.vard.proto.v1.DescribeRewardResponse;
-import dev.vard.proto.v1.RewardFailure;
 import dev.vard.proto.v1.RewardServiceGrpc;
-import dev.vard.proto.v1.ScoreRequest;
 import dev.vard.proto.v1.ScoreResponse;
 import dev.vard.reward.Reward;
 import dev.vard.reward.RewardException;
@@ -270,21 +267,11 @@ final class GrpcReward implements Reward {
   }
 
   private ScoreResponse scored(List<RewardQuery> queries) throws StatusException {
-    ScoreRequest.Builder request =
-        ScoreRequest.newBuilder()
-            .setReward(source.reward())
-            .setRunId(queries.getFirst().runId())
-            .setIteration(queries.getFirst().iteration());
-    for (RewardQuery query : queries) {
-      request
-          .addQueriesBuilder()
-          .setRgb(UnsafeByteOperations.unsafeWrap(query.image().toBytes()))
-          .setHeight(query.image().height())
-          .setWidth(query.image().width())
-          .setPrompt(query.prompt())
-          .setSeed(query.seed());
-    }
-    return call(channel, RewardServiceGrpc.getScoreMethod(), request.build(), timeout);
+    return call(
+        channel,
+        RewardServiceGrpc.getScoreMethod(),
+        RewardMessages.request(source.reward(), queries),
+        timeout);
   }
 
   /** Waits without cost; an interrupt cancels the call, and stays set. */
@@ -305,27 +292,7 @@ final class GrpcReward implements Reward {
                   .formatted(where(), queries.size(), response.getOutcomesCount()),
               true));
     }
-    return response.getOutcomesList().stream().map(this::outcome).toList();
-  }
-
-  private RewardOutcome outcome(dev.vard.proto.v1.RewardOutcome outcome) {
-    return switch (outcome.getOutcomeCase()) {
-      case SCORE -> new RewardOutcome.Score(outcome.getScore());
-      case FAILURE -> failure(outcome.getFailure());
-      case OUTCOME_NOT_SET ->
-          new Failure(
-              "MALFORMED",
-              where() + " gave neither a score nor a failure; mend its answer there",
-              true);
-    };
-  }
-
-  private Failure failure(RewardFailure failure) {
-    return new Failure(
-        failure.getCode().isBlank() ? "UNNAMED" : Quoted.of(failure.getCode()),
-        where() + " says: " + Quoted.of(failure.getMessage()),
-        failure.getRetryable(),
-        failure.hasRetryAfter() ? duration(failure.getRetryAfter()) : Optional.empty());
+    return RewardMessages.outcomes(where(), response);
   }
 
   private Failure failure(StatusException e, Duration deadline) {
@@ -407,18 +374,13 @@ final class GrpcReward implements Reward {
     for (Any detail : status == null ? List.<Any>of() : status.getDetailsList()) {
       if (detail.is(RetryInfo.class)) {
         try {
-          return duration(detail.unpack(RetryInfo.class).getRetryDelay());
+          return RewardMessages.duration(detail.unpack(RetryInfo.class).getRetryDelay());
         } catch (InvalidProtocolBufferException broken) {
           return Optional.empty();
         }
       }
     }
     return Optional.empty();
-  }
-
-  private static Optional<Duration> duration(com.google.protobuf.Duration duration) {
-    Duration wait = Duration.ofSeconds(duration.getSeconds(), duration.getNanos());
-    return wait.isPositive() ? Optional.of(wait) : Optional.empty();
   }
 
   private String where() {

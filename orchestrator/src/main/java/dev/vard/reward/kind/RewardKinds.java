@@ -40,7 +40,8 @@ public final class RewardKinds {
           GrpcReward.open(part.name(), source, part.asking(), environment);
       case RewardSource.Http source ->
           HttpReward.open(part.name(), source, part.asking(), environment);
-      case RewardSource.Python source -> throw notYet(part);
+      case RewardSource.Python source ->
+          PythonReward.open(part.name(), source, part.asking(), environment);
       case RewardSource.Supplied source ->
           throw new IllegalArgumentException(
               "reward.kind is supplied: the Java program that starts the run has to bring the"

@@ -1,4 +1,4 @@
-"""Who may call a worker: TLS and client certificates, a token, and where it listens."""
+"""Who may call a server: TLS and client certificates, a token, and where it listens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHORTEST_TOKEN = 16
 
 @dataclass(frozen=True)
 class Security:
-    """Raises ValueError, for the one who starts the worker, where files or settings do not go together."""
+    """Raises ValueError, for the one who starts the server, where files or settings do not go together."""
 
     certificate: bytes = b""
     """The server's chain and its key, PEM; empty for no TLS."""
@@ -44,7 +44,7 @@ class Security:
         """Refuses to listen where others than this machine's users can call, unless it can tell callers apart."""
         if not (self.token or self.client_authority or is_loopback(host)):
             raise ValueError(
-                f"--host {host} can be reached from other machines, and whoever reaches a worker can use it: "
+                f"--host {host} can be reached from other machines, and whoever reaches it can use it: "
                 "give --token-file, or --tls-cert, --tls-key and --client-ca; or listen on 127.0.0.1"
             )
 
@@ -81,7 +81,7 @@ class TokenInterceptor(grpc.ServerInterceptor):
 
 
 def refuse(request: bytes, context: grpc.ServicerContext) -> None:
-    context.abort(grpc.StatusCode.UNAUTHENTICATED, "this worker asks for its token: authorization: Bearer TOKEN")
+    context.abort(grpc.StatusCode.UNAUTHENTICATED, "this server asks for its token: authorization: Bearer TOKEN")
 
 
 def is_loopback(host: str) -> bool:

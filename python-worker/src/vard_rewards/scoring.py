@@ -1,0 +1,85 @@
+"""One call of what scores, told as outcomes: a finite number for each image, or a failure with a name. Never a 0 instead."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+import traceback
+from collections.abc import Sequence
+
+from PIL.Image import Image
+
+from vard.v1 import reward_pb2 as pb
+from vard_rewards.function import Function, told
+
+log = logging.getLogger(__name__)
+
+
+def outcomes(function: Function, images: list[Image], prompts: list[str]) -> list[pb.RewardOutcome]:
+    """As many as there are images, in their order."""
+    try:
+        answer = function.score(images, prompts)
+    # SystemExit too: a script's way to say that something is missing.
+    except (Exception, SystemExit) as error:
+        log.exception("%s failed on %d images", function.name, len(images))
+        failure = failure_of(error)
+    else:
+        return checked(function, answer, len(images))
+    if len(images) > 1 and failure.code != UNAVAILABLE:
+        # One bad image is not to cost the others their score, nor one image too many the memory of all.
+        return [outcome for image, prompt in zip(images, prompts) for outcome in outcomes(function, [image], [prompt])]
+    return [pb.RewardOutcome(failure=failure)] * len(images)
+
+
+UNAVAILABLE = "UNAVAILABLE"
+
+
+def failure_of(error: BaseException) -> pb.RewardFailure:
+    if out_of_memory(error):
+        return pb.RewardFailure(code="OUT_OF_MEMORY", message=f"{told(error)}; lower the batch, or take another device", retryable=True)
+    if isinstance(error, OSError):
+        # A connection or a file: what it asks may be there again.
+        return pb.RewardFailure(code=UNAVAILABLE, message=raised(error), retryable=True)
+    return pb.RewardFailure(code="THREW", message=raised(error), retryable=False)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    torch = sys.modules.get("torch")
+    if torch and isinstance(error, torch.OutOfMemoryError):
+        # What the failed call has cached is in the way of the next.
+        torch.cuda.empty_cache()
+        return True
+    return isinstance(error, MemoryError)
+
+
+def raised(error: BaseException) -> str:
+    """What was raised, and where."""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    return f"raised {told(error)}" + "".join(f" ({frame.filename}:{frame.lineno})" for frame in last)
+
+
+def checked(function: Function, answer: object, count: int) -> list[pb.RewardOutcome]:
+    # numpy's arrays and torch's tensors give plain numbers.
+    values = answer.tolist() if hasattr(answer, "tolist") else answer
+    if not isinstance(values, Sequence) or isinstance(values, str | bytes):
+        return wrong("NOT_A_LIST", f"{function.name} gave {type(answer).__name__}, not a list of numbers", count)
+    if len(values) != count:
+        return wrong("WRONG_COUNT", f"{function.name} gave {len(values)} scores for {count} images", count)
+    return [outcome for value in values for outcome in number(function, value)]
+
+
+def number(function: Function, value: object) -> list[pb.RewardOutcome]:
+    try:
+        plain = value.item() if hasattr(value, "item") else value
+    except (ValueError, RuntimeError):  # an array of several
+        plain = None
+    if isinstance(plain, bool) or not isinstance(plain, int | float):
+        return wrong("NOT_A_NUMBER", f"{function.name} gave {value!r:.80}, which is not a number")
+    if not math.isfinite(plain):
+        return wrong("NOT_FINITE", f"{function.name} gave {plain}, not a finite number")
+    return [pb.RewardOutcome(score=plain)]
+
+
+def wrong(code: str, message: str, count: int = 1) -> list[pb.RewardOutcome]:
+    return [pb.RewardOutcome(failure=pb.RewardFailure(code=code, message=message))] * count
