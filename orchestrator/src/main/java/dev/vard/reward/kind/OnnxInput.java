@@ -90,18 +90,17 @@ final class OnnxInput {
               .formatted(Arrays.toString(shape)));
     }
     long channels = shape[last ? 3 : 1];
-    if (channels != CHANNELS && channels >= 0) {
-      Layout other = last ? Layout.NCHW : Layout.NHWC;
-      boolean turned = shape[last ? 1 : 3] == CHANNELS;
+    boolean turned = shape[last ? 1 : 3] == CHANNELS;
+    if (channels != CHANNELS && (channels >= 0 || turned)) {
       throw wrong(
           name,
-          "the model's input %s has %d channels as %s, and images have 3; %s"
+          "the model's input %s has %s channels as %s, and images have 3; %s"
               .formatted(
                   Arrays.toString(shape),
-                  channels,
+                  channels < 0 ? "any number of" : channels,
                   lower(input.layout()),
                   turned
-                      ? "set reward.input.layout: " + lower(other)
+                      ? "set reward.input.layout: " + lower(last ? Layout.NCHW : Layout.NHWC)
                       : "export it with an input of red, green and blue"));
     }
     long height = shape[last ? 1 : 2];
