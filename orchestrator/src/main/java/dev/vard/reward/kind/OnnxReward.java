@@ -123,7 +123,8 @@ final class OnnxReward implements Reward {
 
   private static OrtEnvironment runtime(String name) {
     try {
-      return OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR, "vard");
+      // Errors come as exceptions too, and the terminal is the progress bar's.
+      return OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, "vard");
     } catch (LinkageError e) {
       throw new RewardException(
           name,
@@ -141,7 +142,7 @@ final class OnnxReward implements Reward {
     try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
       options.setIntraOpNumThreads(1);
       options.setInterOpNumThreads(1);
-      options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR);
+      options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
       return environment.createSession(source.model().toString(), options);
     } catch (OrtException e) {
       throw new RewardException(
