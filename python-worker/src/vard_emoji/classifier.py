@@ -32,7 +32,7 @@ CATEGORIES = (
     "smileys & emotion", "people & body", "animals & nature", "food & drink", "travel & places", "activities", "objects", "symbols", "flags",
 )  # fmt: skip
 CHECKPOINT = Path(__file__).resolve().parents[3] / "checkpoints" / "emoji-sd"
-OPSET = 17
+OPSET = 18
 INPUT, OUTPUT = "image", "logits"
 COLUMNS = 32  # of the sheet of held-out pictures
 
