@@ -54,12 +54,27 @@ record OnnxOutput(String reward, String name, Take take, int index, List<String>
               + " to another of "
               + String.join(", ", outputs.keySet()));
     }
-    OnnxOutput output = new OnnxOutput(reward, name, asked.take(), asked.index(), classes);
+    int index = asked.className().map(one -> index(reward, one, classes)).orElse(asked.index());
+    OnnxOutput output = new OnnxOutput(reward, name, asked.take(), index, classes);
     long[] shape = info.getShape();
     if (shape.length > 1 && Arrays.stream(shape).skip(1).allMatch(side -> side > 0)) {
       output.check(shape);
     }
     return output;
+  }
+
+  private static int index(String reward, String className, List<String> classes) {
+    int index = classes.indexOf(className);
+    if (index < 0) {
+      throw wrong(
+          reward,
+          classes.isEmpty()
+              ? "the model's metadata has no names of classes under 'classes'; set"
+                  + " reward.output.index instead of reward.output.class"
+              : "the model has no class '%s', it has %s; set reward.output.class to one of them"
+                  .formatted(className, String.join(", ", classes)));
+    }
+    return index;
   }
 
   /** What scores lie in, where that is known. */

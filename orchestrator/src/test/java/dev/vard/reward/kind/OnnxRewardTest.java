@@ -41,7 +41,7 @@ class OnnxRewardTest {
   private static final Image PICTURE = Image.of(9, 7, ResamplingTest.picture());
 
   private static Output take(Take take, int index) {
-    return new Output(Optional.empty(), take, index);
+    return new Output(Optional.empty(), take, index, Optional.empty());
   }
 
   private static OnnxReward open(String model, Input input, Output output) {
@@ -91,7 +91,7 @@ class OnnxRewardTest {
 
   @Test
   void shouldTakeTheNamedOutput() throws Exception {
-    Output grey = new Output(Optional.of("grey"), Take.INDEX, 0);
+    Output grey = new Output(Optional.of("grey"), Take.INDEX, 0, Optional.empty());
 
     try (OnnxReward reward = open("colours", PLAIN, grey)) {
       assertThat(scores(reward, flat(8, 255, 51, 0)).getFirst()).isEqualTo(0.4, within(1e-6));
@@ -242,7 +242,7 @@ class OnnxRewardTest {
     assertRefused(
         "colours",
         PLAIN,
-        new Output(Optional.of("colour"), Take.INDEX, 0),
+        new Output(Optional.of("colour"), Take.INDEX, 0, Optional.empty()),
         "no output 'colour'",
         "it has colours, grey",
         "reward.output.name");
@@ -254,10 +254,28 @@ class OnnxRewardTest {
         "colours", PLAIN, take(Take.SOFTMAX, 3), "3 numbers", "(red, green, blue)", "0 to 2");
   }
 
+  private static Output named(String className) {
+    return new Output(Optional.empty(), Take.INDEX, 0, Optional.of(className));
+  }
+
+  @Test
+  void shouldTakeAClassByItsName() throws Exception {
+    try (OnnxReward reward = open("colours", PLAIN, named("green"))) {
+      assertThat(scores(reward, flat(8, 255, 51, 0)).getFirst()).isEqualTo(0.2, within(1e-6));
+    }
+  }
+
+  @Test
+  void shouldSayWhichClassesThereAre() {
+    assertRefused(
+        "colours", PLAIN, named("yellow"), "no class 'yellow'", "it has red, green, blue");
+    assertRefused("pixels", PLAIN, named("green"), "no names of classes", "reward.output.index");
+  }
+
   @Test
   void shouldRefuseASoftmaxOfOneNumber() {
     Input square = new Input(Optional.of(4), Layout.NCHW, ZERO, ONE);
-    Output grey = new Output(Optional.of("grey"), Take.SOFTMAX, 0);
+    Output grey = new Output(Optional.of("grey"), Take.SOFTMAX, 0, Optional.empty());
 
     assertRefused("colours", square, grey, "softmax is of several", "take: index or mean");
   }
