@@ -1,3 +1,4 @@
+import com.sun.management.OperatingSystemMXBean;
 import dev.vard.reward.Answer;
 import dev.vard.reward.Image;
 import dev.vard.reward.RewardQuery;
@@ -10,6 +11,7 @@ import dev.vard.spec.SpecReader;
 import java.io.BufferedReader;
 import java.io.DataInputStream;
 import java.io.InputStreamReader;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -20,8 +22,8 @@ import java.util.Map;
 import java.util.stream.Collectors;
 
 /**
- * The JVM's arm of onnx.py: scores the same images each time a line comes, through what a run scores
- * with, and answers with the seconds and the sum of the scores.
+ * The JVM's arm of onnx.py: scores the same images each time a line comes, through what a run
+ * scores with, and answers with the seconds, the processor's seconds and the sum of the scores.
  *
  * <p>Arguments: a specification; a file of raw images; how many; their side in pixels.
  */
@@ -29,24 +31,27 @@ final class OnnxSpeed {
   public static void main(String[] arguments) throws Exception {
     RunSpec spec = new SpecReader().read(Path.of(arguments[0]), List.of());
     List<RewardQuery> queries = queries(arguments);
+    OperatingSystemMXBean process =
+        ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
     try (Rewards rewards =
             new RewardKinds(RewardEnvironment.of(Path.of("unused.log"))).open(spec.reward());
         RewardScorer scorer = new RewardScorer(rewards)) {
       System.out.println("ready");
       BufferedReader lines = new BufferedReader(new InputStreamReader(System.in));
       while (lines.readLine() != null) {
+        long cpu = process.getProcessCpuTime();
         long begin = System.nanoTime();
         List<Map<Integer, Answer>> nothing = Collections.nCopies(1, Map.of());
-        RewardScorer.Round round =
-            scorer.round(queries.size(), nothing, RewardScorer.Ledger.NONE);
+        RewardScorer.Round round = scorer.round(queries.size(), nothing, RewardScorer.Ledger.NONE);
         for (RewardQuery query : queries) {
           round.add(query);
         }
         List<Answer> answers = round.await().getFirst();
         double seconds = (System.nanoTime() - begin) / 1e9;
+        double busy = (process.getProcessCpuTime() - cpu) / 1e9;
         double sum =
             answers.stream().collect(Collectors.summingDouble(a -> ((Answer.Scored) a).score()));
-        System.out.println(String.format(Locale.ROOT, "%.6f %.9f", seconds, sum));
+        System.out.println(String.format(Locale.ROOT, "%.6f %.6f %.9f", seconds, busy, sum));
       }
     }
   }
@@ -55,8 +60,7 @@ final class OnnxSpeed {
     int count = Integer.parseInt(arguments[2]);
     int side = Integer.parseInt(arguments[3]);
     List<RewardQuery> queries = new ArrayList<>();
-    try (DataInputStream in =
-        new DataInputStream(Files.newInputStream(Path.of(arguments[1])))) {
+    try (DataInputStream in = new DataInputStream(Files.newInputStream(Path.of(arguments[1])))) {
       for (int i = 0; i < count; i++) {
         byte[] rgb = new byte[side * side * 3];
         in.readFully(rgb);

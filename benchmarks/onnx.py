@@ -5,7 +5,7 @@ arms live in one run and take turns, round after round; each is a process that w
 with its queues and checks, started as `vard` starts. Python has a pool of as many threads, and its own best way: NumPy, one
 session of one thread an operation, calls of the same number of images; pictures that are too large are scaled by Pillow.
 
-    ./vard bench onnx [--rounds 15] [--images 2048]
+    ./vard bench onnx [--rounds 9] [--images 1024]
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ from PIL import Image
 MODEL = HOME / "checkpoints" / "emoji-category" / "model.onnx"
 HELD_OUT = MODEL.with_name("held-out.png")
 CLASS, SIDE = 3, 32  # food & drink
+WARM = 6
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="vard bench onnx", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--images", type=int, default=2048)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--images", type=int, default=1024)
     parser.add_argument("--plain", nargs=4, type=int, metavar=("SIDE", "IMAGES", "THREADS", "BATCH"), help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -48,10 +49,11 @@ def main() -> None:
     for side, threads, batch in settings:
         rows.append(row(side, threads, batch, arguments))
         print(" ".join(rows[-1]), file=sys.stderr)
-    header = ["images", "threads", "images a call", "JVM, images/s", "Python, images/s", "JVM / Python", "least", "most"]
+    header = ["images", "threads", "images a call", "JVM, images/s", "Python, images/s", "JVM / Python", "least", "most", "JVM, CPU µs", "Python, CPU µs", "Python / JVM"]
     text = (
         f"`./vard bench onnx --rounds {arguments.rounds} --images {arguments.images}` on {machine()}; onnxruntime {onnxruntime.__version__} in Python. "
-        "Medians over the rounds; the ratio is paired, its median, least and most.\n\n" + table(header, rows)
+        "Medians over the rounds; ratios are paired, of images/s with the least and the most. CPU µs: what an image costs the processor, which other "
+        "programs on the machine hardly change.\n\n" + table(header, rows)
     )
     print(text)
     replace_section(HOME / "docs" / "benchmarks.md", "onnx", text)
@@ -62,17 +64,24 @@ def row(side: int, threads: int, batch: int, arguments: argparse.Namespace) -> l
         file = Path(folder) / "images.rgb"
         file.write_bytes(pictures(side, arguments.images).tobytes())
         with jvm(Path(folder), file, side, threads, batch, arguments.images) as java, python(file, side, threads, batch, arguments.images) as rival:
-            arms: list[list[float]] = [[], []]
-            for _ in range(arguments.rounds):
-                (seconds, total), (plain_seconds, plain_total) = once(java), once(rival)
+            arms, costs = ([], []), ([], [])
+            for round_ in range(arguments.rounds):
+                # Who is first may find the machine otherwise than who is second.
+                first, second = (java, rival) if round_ % 2 else (rival, java)
+                answers = {first: once(first), second: once(second)}
+                (seconds, cpu, total), (plain_seconds, plain_cpu, plain_total) = answers[java], answers[rival]
                 # Pillow rounds to bytes after each direction of scaling, and 64 pixels become 32 so.
                 if abs(total - plain_total) > (1e-4 if side == SIDE else 0.02) * arguments.images:
                     raise SystemExit(f"the arms disagree: scores sum up to {total} in the JVM and {plain_total} in Python")
                 arms[0].append(arguments.images / seconds)
                 arms[1].append(arguments.images / plain_seconds)
+                costs[0].append(1e6 * cpu / arguments.images)
+                costs[1].append(1e6 * plain_cpu / arguments.images)
     ratios = [j / p for j, p in zip(*arms, strict=True)]
     rates = [f"{statistics.median(rates):.0f}" for rates in arms]
-    return [f"{side} × {side}", str(threads), str(batch), *rates, f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f}", f"{max(ratios):.2f}"]
+    cheaper = statistics.median(p / j for j, p in zip(*costs, strict=True))
+    spread = [f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f}", f"{max(ratios):.2f}"]
+    return [f"{side} × {side}", str(threads), str(batch), *rates, *spread, *(f"{statistics.median(c):.0f}" for c in costs), f"{cheaper:.2f}"]
 
 
 def pictures(side: int, count: int) -> np.ndarray:
@@ -84,11 +93,11 @@ def pictures(side: int, count: int) -> np.ndarray:
     return np.resize(images, (count, SIDE, SIDE, 3)).repeat(factor, 1).repeat(factor, 2)
 
 
-def once(process: subprocess.Popen[str]) -> tuple[float, float]:
-    """Seconds of one round, and the sum of its scores."""
+def once(process: subprocess.Popen[str]) -> tuple[float, float, float]:
+    """Seconds of one round, the processor's seconds, and the sum of its scores."""
     print("again", file=process.stdin, flush=True)
-    seconds, total = process.stdout.readline().split()
-    return float(seconds), float(total)
+    seconds, cpu, total = map(float, process.stdout.readline().split())
+    return seconds, cpu, total
 
 
 @contextmanager
@@ -111,13 +120,13 @@ def python(file: Path, side: int, threads: int, batch: int, images: int) -> Iter
 
 @contextmanager
 def arm(command: list) -> Iterator[subprocess.Popen[str]]:
-    """A process that answers lines; ready, and warm after three rounds."""
+    """A process that answers lines; warm after some rounds, which the JVM needs to compile what it runs."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([str(c) for c in command], cwd=HOME, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         if process.stdout.readline() != "ready\n":
             raise SystemExit(f"{command[0]} did not start: exit code {process.wait()}")
-        for _ in range(3):
+        for _ in range(WARM):
             once(process)
         yield process
     finally:
@@ -144,9 +153,9 @@ def plain(file: Path, side: int, count: int, threads: int, batch: int) -> None:
     with ThreadPoolExecutor(threads) as pool:
         print("ready", flush=True)
         for _ in sys.stdin:
-            begin = time.perf_counter()
+            cpu, begin = time.process_time(), time.perf_counter()
             scores = np.concatenate(list(pool.map(score, range(0, count, batch))))
-            print(f"{time.perf_counter() - begin:.6f} {scores.sum():.9f}", flush=True)
+            print(f"{time.perf_counter() - begin:.6f} {time.process_time() - cpu:.6f} {scores.sum():.9f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
+import java.util.Deque;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentLinkedDeque;
 
 /** Makes a model's input of images. Used by several threads. */
 final class OnnxInput {
@@ -41,12 +43,18 @@ final class OnnxInput {
   /** Empty where the model takes images of any size. */
   private final Optional<Size> size;
 
-  /** What becomes of a level of 0 to 255: times the factor, plus the shift. */
+  /** What becomes of a number of 0 to 255: times the factor, plus the shift. */
   private final float[] factor = new float[CHANNELS];
 
   private final float[] shift = new float[CHANNELS];
+
+  /** The same, of each byte. */
   private final float[][] level = new float[CHANNELS][LEVELS];
+
   private final Resampling resampling = new Resampling();
+
+  /** No more than there were calls at once. */
+  private final Deque<ByteBuffer> free = new ConcurrentLinkedDeque<>();
 
   private OnnxInput(
       RewardSource.Onnx.Input input, boolean bytes, Optional<Integer> batch, Optional<Size> size) {
@@ -56,10 +64,10 @@ final class OnnxInput {
     this.size = size;
     for (int c = 0; c < CHANNELS; c++) {
       double deviation = input.deviation().get(c);
-      factor[c] = (float) (1 / (255 * deviation));
-      shift[c] = (float) (-input.mean().get(c) / deviation);
+      factor[c] = bytes ? 1 : (float) (1 / (255 * deviation));
+      shift[c] = bytes ? 0 : (float) (-input.mean().get(c) / deviation);
       for (int i = 0; i < LEVELS; i++) {
-        level[c][i] = (float) ((i / 255.0 - input.mean().get(c)) / deviation);
+        level[c][i] = bytes ? i : (float) ((i / 255.0 - input.mean().get(c)) / deviation);
       }
     }
   }
@@ -148,40 +156,76 @@ final class OnnxInput {
     return size.orElseGet(() -> new Size(image.height(), image.width()));
   }
 
+  /** What is given to the model, in memory that is used again. */
+  final class Filled implements AutoCloseable {
+    private final OnnxTensor tensor;
+    private final ByteBuffer memory;
+    private final int images;
+
+    private Filled(OnnxTensor tensor, ByteBuffer memory, int images) {
+      this.tensor = tensor;
+      this.memory = memory;
+      this.images = images;
+    }
+
+    OnnxTensor tensor() {
+      return tensor;
+    }
+
+    /** How many, with those that only fill a batch. */
+    int images() {
+      return images;
+    }
+
+    @Override
+    public void close() {
+      tensor.close();
+      free.push(memory);
+    }
+  }
+
   /**
-   * All of one size after scaling. A model that takes a fixed number gets black images after them.
-   *
-   * @return to be closed
+   * All of one size after scaling. A model that takes a fixed number gets black ones after them.
    */
-  OnnxTensor tensor(OrtEnvironment environment, List<Image> images) throws OrtException {
+  Filled fill(OrtEnvironment environment, List<Image> images) throws OrtException {
     Size to = sizeFor(images.getFirst());
     int count = batch.orElse(images.size());
-    int pixels = to.height * to.width;
+    int each = Math.multiplyExact(CHANNELS * to.height, to.width);
     long[] shape =
         layout == Layout.NCHW
             ? new long[] {count, CHANNELS, to.height, to.width}
             : new long[] {count, to.height, to.width, CHANNELS};
-    int numbers = Math.multiplyExact(count, CHANNELS * pixels);
-    if (bytes) {
-      ByteBuffer buffer = ByteBuffer.allocateDirect(numbers).order(ByteOrder.nativeOrder());
-      byte[] one = new byte[CHANNELS * pixels];
-      for (Image image : images) {
-        float[] numbersOfOne = numbers(image, to);
-        for (int i = 0; i < one.length; i++) {
-          one[i] = (byte) Math.round(numbersOfOne[i]);
+    ByteBuffer memory =
+        memory(Math.multiplyExact(Math.multiplyExact(count, each), bytes ? 1 : Float.BYTES));
+    float[] black = images.size() < count ? numbers(black(to), to) : new float[0];
+    FloatBuffer floats = memory.asFloatBuffer();
+    for (int i = 0; i < count; i++) {
+      float[] numbers = i < images.size() ? numbers(images.get(i), to) : black;
+      if (bytes) {
+        for (int j = 0; j < each; j++) {
+          memory.put(i * each + j, (byte) Math.round(numbers[j]));
         }
-        buffer.put(one);
+      } else {
+        floats.put(numbers);
       }
-      return OnnxTensor.createTensor(environment, buffer.rewind(), shape, OnnxJavaType.UINT8);
     }
-    FloatBuffer buffer =
-        ByteBuffer.allocateDirect(Math.multiplyExact(numbers, Float.BYTES))
-            .order(ByteOrder.nativeOrder())
-            .asFloatBuffer();
-    for (Image image : images) {
-      buffer.put(numbers(image, to));
-    }
-    return OnnxTensor.createTensor(environment, buffer.rewind(), shape);
+    OnnxTensor tensor =
+        bytes
+            ? OnnxTensor.createTensor(environment, memory, shape, OnnxJavaType.UINT8)
+            : OnnxTensor.createTensor(environment, floats.rewind(), shape);
+    return new Filled(tensor, memory, count);
+  }
+
+  static Image black(Size size) {
+    return Image.of(size.height, size.width, new byte[CHANNELS * size.height * size.width]);
+  }
+
+  /** Outside of the heap, where it would be let go of only at a collection. */
+  private ByteBuffer memory(int size) {
+    ByteBuffer memory = free.poll();
+    return memory != null && memory.capacity() >= size
+        ? memory.clear().limit(size)
+        : ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder());
   }
 
   /** One image's numbers in their layout. */
@@ -193,20 +237,24 @@ final class OnnxInput {
     int channelStep = layout == Layout.NCHW ? pixels : 1;
     float[] out = new float[CHANNELS * pixels];
     if (image.height() == to.height && image.width() == to.width) {
-      for (int c = 0; c < CHANNELS; c++) {
-        float[] levels = level[c];
-        for (int p = 0, from = c, at = c * channelStep; p < pixels; p++) {
-          out[at] = bytes ? rgb[from] & 0xff : levels[rgb[from] & 0xff];
-          from += CHANNELS;
-          at += pixelStep;
-        }
+      float[] reds = level[0];
+      float[] greens = level[1];
+      float[] blues = level[2];
+      int from = 0;
+      int at = 0;
+      for (int p = 0; p < pixels; p++) {
+        out[at] = reds[rgb[from] & 0xff];
+        out[at + channelStep] = greens[rgb[from + 1] & 0xff];
+        out[at + 2 * channelStep] = blues[rgb[from + 2] & 0xff];
+        from += CHANNELS;
+        at += pixelStep;
       }
       return out;
     }
     float[] scaled = resampling.scale(rgb, image.height(), image.width(), to.height, to.width);
     for (int c = 0; c < CHANNELS; c++) {
       for (int p = 0, from = c, at = c * channelStep; p < pixels; p++) {
-        out[at] = bytes ? scaled[from] : scaled[from] * factor[c] + shift[c];
+        out[at] = scaled[from] * factor[c] + shift[c];
         from += CHANNELS;
         at += pixelStep;
       }

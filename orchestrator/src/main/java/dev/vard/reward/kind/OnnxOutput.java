@@ -113,7 +113,11 @@ record OnnxOutput(String reward, String name, Take take, int index, List<String>
 
   /** Whether one image's numbers are enough for the index, and have one axis if need be. */
   private void check(long[] shape) {
-    int each = (int) Arrays.stream(shape).skip(1).reduce(1, Math::multiplyExact);
+    long numbers = 1;
+    for (int i = 1; i < shape.length; i++) {
+      numbers *= shape[i];
+    }
+    int each = Math.toIntExact(numbers);
     boolean softmax = take == Take.SOFTMAX || take == Take.LOG_SOFTMAX;
     if (softmax && (each == 1 || shape[shape.length - 1] != each)) {
       throw wrong(

@@ -1,7 +1,6 @@
 package dev.vard.reward.kind;
 
 import ai.onnxruntime.NodeInfo;
-import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtLoggingLevel;
@@ -18,6 +17,7 @@ import dev.vard.spec.AskingSpec;
 import dev.vard.spec.AskingSpec.Range;
 import dev.vard.spec.RewardSource;
 import java.nio.file.Files;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -165,10 +165,7 @@ final class OnnxReward implements Reward {
 
   private void tryOut() throws OrtException {
     if (input.size().isPresent()) {
-      OnnxInput.Size size = input.size().get();
-      run(
-          List.of(
-              Image.of(size.height(), size.width(), new byte[3 * size.height() * size.width()])));
+      run(List.of(OnnxInput.black(input.size().get())));
     }
   }
 
@@ -189,8 +186,11 @@ final class OnnxReward implements Reward {
 
   @Override
   public List<RewardOutcome> score(List<RewardQuery> queries) {
+    if (queries.size() == 1) {
+      return scoreAlike(List.of(queries.getFirst().image()));
+    }
     RewardOutcome[] outcomes = new RewardOutcome[queries.size()];
-    // A tensor's images are of one size. Nearly always these are.
+    // A tensor's images are of one size.
     Map<OnnxInput.Size, List<Integer>> bySize =
         IntStream.range(0, queries.size())
             .boxed()
@@ -215,7 +215,11 @@ final class OnnxReward implements Reward {
       if (closed) {
         return failed(images, "CLOSED", "it was closed");
       }
-      return Arrays.stream(run(images)).<RewardOutcome>mapToObj(Score::new).toList();
+      List<RewardOutcome> outcomes = new ArrayList<>(images.size());
+      for (double score : run(images)) {
+        outcomes.add(new Score(score));
+      }
+      return outcomes;
     } catch (OrtException | RewardException e) {
       return failed(
           images,
@@ -232,11 +236,10 @@ final class OnnxReward implements Reward {
   }
 
   private double[] run(List<Image> images) throws OrtException {
-    try (OnnxTensor tensor = input.tensor(environment, images);
+    try (OnnxInput.Filled filled = input.fill(environment, images);
         OrtSession.Result result =
-            session.run(Map.of(inputName, tensor), Set.of(output.name()), running)) {
-      int fed = (int) tensor.getInfo().getShape()[0];
-      return output.scores(result.get(0), images.size(), fed);
+            session.run(Map.of(inputName, filled.tensor()), Set.of(output.name()), running)) {
+      return output.scores(result.get(0), images.size(), filled.images());
     }
   }
 
