@@ -33,6 +33,7 @@ import picocli.CommandLine.Spec;
       ResumeCommand.class,
       ExportCommand.class,
       DeleteCommand.class,
+      RewardCommand.class,
       DoctorCommand.class
     })
 public final class Main implements Runnable {

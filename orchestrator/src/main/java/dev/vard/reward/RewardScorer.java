@@ -105,6 +105,9 @@ public final class RewardScorer implements AutoCloseable {
 
     /** The score that an identical query got before. */
     Optional<Double> known(int part, String digest);
+
+    /** A query failed for good. What becomes of it is told later, if anything does. */
+    default void failed(int part, int index, Failure failure) {}
   }
 
   /**
@@ -434,6 +437,7 @@ public final class RewardScorer implements AutoCloseable {
             answers.set(asked.index(), answer);
           }
           case Failure failed -> {
+            ledger.failed(part, asked.index(), failed);
             if (rewards.onFailure() == OnFailure.PAUSE) {
               failure.compareAndSet(null, RewardException.of(desk.name, asked.query(), failed));
             } else {

@@ -226,6 +226,13 @@ final class Keys {
               new Whole(0, Integer.MAX_VALUE),
               0L,
               "Which number or class."));
+  static final Key<String> ONNX_CLASS =
+      onnx(
+          Key.optional(
+              "reward.output.class",
+              new Text(ANY.pattern(), "a class's name"),
+              "none",
+              "Instead of `index`: one of the names in the model's metadata `classes`."));
   static final Key<List<String>> REWARD_ENDPOINTS =
       Key.required(
               "reward.endpoints",
@@ -529,6 +536,7 @@ final class Keys {
           ONNX_OUTPUT,
           ONNX_TAKE,
           ONNX_INDEX,
+          ONNX_CLASS,
           REWARD_ENDPOINTS,
           REWARD_SERVED,
           REWARD_TLS,

@@ -112,9 +112,10 @@ public sealed interface RewardSource {
 
     /**
      * @param name of the model's output; empty takes the first
-     * @param index of the number or class
+     * @param index of the number or class, unless the class is named
+     * @param className one of those that the model's metadata names
      */
-    public record Output(Optional<String> name, Take take, int index) {}
+    public record Output(Optional<String> name, Take take, int index, Optional<String> className) {}
   }
 
   /**

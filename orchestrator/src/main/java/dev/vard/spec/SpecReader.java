@@ -793,6 +793,15 @@ public final class SpecReader {
     }
 
     private Optional<RewardSource> onnx() {
+      Optional<String> className = find(Keys.ONNX_CLASS);
+      if (className.isPresent() && given.containsKey(Keys.ONNX_INDEX.path())) {
+        add(
+            Code.CONFLICT,
+            later(Keys.ONNX_INDEX, Keys.ONNX_CLASS),
+            "reward.output",
+            "has both index and class; remove one");
+        return Optional.empty();
+      }
       return file(Keys.REWARD_MODEL, get(Keys.REWARD_MODEL))
           .map(
               model ->
@@ -804,7 +813,10 @@ public final class SpecReader {
                           get(Keys.ONNX_MEAN),
                           get(Keys.ONNX_DEVIATION)),
                       new RewardSource.Onnx.Output(
-                          find(Keys.ONNX_OUTPUT), get(Keys.ONNX_TAKE), whole(Keys.ONNX_INDEX))));
+                          find(Keys.ONNX_OUTPUT),
+                          get(Keys.ONNX_TAKE),
+                          whole(Keys.ONNX_INDEX),
+                          className)));
     }
 
     private Optional<RewardSource> grpc() {

@@ -108,7 +108,10 @@ public final class SpecWriter {
         put(Keys.ONNX_DEVIATION, input.deviation());
         output.name().ifPresent(name -> put(Keys.ONNX_OUTPUT, name));
         put(Keys.ONNX_TAKE, output.take());
-        put(Keys.ONNX_INDEX, output.index());
+        output
+            .className()
+            .ifPresentOrElse(
+                name -> put(Keys.ONNX_CLASS, name), () -> put(Keys.ONNX_INDEX, output.index()));
       }
       case RewardSource.Grpc grpc -> {
         put(Keys.REWARD_ENDPOINTS, grpc.endpoints());

@@ -35,7 +35,8 @@ public final class RewardKinds {
       }
       case RewardSource.JavaClass source ->
           JavaReward.open(part.name(), source, part.asking(), environment);
-      case RewardSource.Onnx source -> throw notYet(part);
+      case RewardSource.Onnx source ->
+          OnnxReward.open(part.name(), source, part.asking(), environment);
       case RewardSource.Grpc source ->
           GrpcReward.open(part.name(), source, part.asking(), environment);
       case RewardSource.Http source ->
