@@ -49,9 +49,4 @@ public final class RewardKinds {
                   + " reward");
     };
   }
-
-  private static RewardException notYet(RewardSpec.Part part) {
-    return new RewardException(
-        part.name(), "UNSUPPORTED", part.source().kind() + " is not here yet", false, null);
-  }
 }
