@@ -20,6 +20,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.IntStream;
 
@@ -162,14 +163,14 @@ public record Calibration(
     List<Scored> scored = new ArrayList<>();
     for (int i = 0; i < images.size(); i++) {
       int index = i;
-      List<Optional<Double>> given =
-          answers.stream().map(answersOfPart -> score(answersOfPart.get(index))).toList();
+      List<Answer> given = answers.stream().map(part -> part.get(index)).toList();
+      OptionalDouble sum = RewardSum.sum(rewards.parts(), scales, given);
       scored.add(
           new Scored(
               images.get(i).file().getFileName().toString(),
               images.get(i).prompt(),
-              sum(rewards.parts(), scales, given),
-              given));
+              sum.stream().boxed().findFirst(),
+              given.stream().map(Calibration::score).toList()));
     }
     scored.sort(
         Comparator.comparing(image -> image.score().map(s -> -s).orElse(Double.POSITIVE_INFINITY)));
@@ -180,20 +181,6 @@ public record Calibration(
                 Summary.of(scored.stream().flatMap(image -> image.score().stream()).toList()))
             : Optional.empty();
     return new Calibration(scored, sums, parts, seconds);
-  }
-
-  private static Optional<Double> sum(
-      List<Rewards.Part> parts, List<Moments> scales, List<Optional<Double>> scores) {
-    if (scores.stream().anyMatch(Optional::isEmpty)) {
-      return Optional.empty();
-    }
-    double sum = 0;
-    for (int i = 0; i < parts.size(); i++) {
-      double score = scores.get(i).orElseThrow();
-      boolean raw = parts.get(i).normalise() == Normalise.NONE;
-      sum += parts.get(i).weight() * (raw ? score : scales.get(i).normalise(score));
-    }
-    return Optional.of(sum);
   }
 
   private static Optional<Double> score(Answer answer) {

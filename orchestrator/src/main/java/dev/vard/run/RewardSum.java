@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.TreeMap;
 import java.util.function.IntUnaryOperator;
+import java.util.stream.IntStream;
 
 /**
  * Makes one reward of the answers of its parts: Σ weight · (score − mean) / deviation.
@@ -41,23 +42,27 @@ final class RewardSum {
     for (int part = 0; part < parts.size(); part++) {
       scales.add(scale(part, round));
     }
-    List<OptionalDouble> rewards = new ArrayList<>();
-    for (int i = 0; i < answers.getFirst().size(); i++) {
-      rewards.add(sum(i, answers, scales));
-    }
-    return rewards;
+    return IntStream.range(0, answers.getFirst().size())
+        .mapToObj(i -> sum(parts, scales, answers.stream().map(part -> part.get(i)).toList()))
+        .toList();
   }
 
-  private OptionalDouble sum(int index, List<List<Answer>> answers, List<Moments> scales) {
+  /**
+   * One query's reward.
+   *
+   * @param scales of each part; not looked at where it is left raw
+   * @param answers of each part
+   */
+  static OptionalDouble sum(List<Rewards.Part> parts, List<Moments> scales, List<Answer> answers) {
     double sum = 0;
-    for (int part = 0; part < parts.size(); part++) {
-      if (!(answers.get(part).get(index) instanceof Answer.Scored(double score))) {
+    for (int i = 0; i < parts.size(); i++) {
+      if (!(answers.get(i) instanceof Answer.Scored(double score))) {
         return OptionalDouble.empty();
       }
-      Rewards.Part one = parts.get(part);
-      double value = one.normalise() == Normalise.NONE ? score : scales.get(part).normalise(score);
-      // As it is where nothing is to be done: 0 + -0.0 is another number.
-      sum = part == 0 ? one.weight() * value : sum + one.weight() * value;
+      boolean raw = parts.get(i).normalise() == Normalise.NONE;
+      double term = parts.get(i).weight() * (raw ? score : scales.get(i).normalise(score));
+      // As it is where nothing is to be added: 0 + -0.0 is another number.
+      sum = i == 0 ? term : sum + term;
     }
     return OptionalDouble.of(sum);
   }
