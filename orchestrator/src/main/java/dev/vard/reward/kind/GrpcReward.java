@@ -47,6 +47,15 @@ import org.slf4j.LoggerFactory;
  * gRPC's own {@code round_robin}.
  */
 final class GrpcReward implements Reward {
+  /** It calls it SEVERE that a server has no health service, though that will do. */
+  private static final java.util.logging.Logger HEALTH =
+      java.util.logging.Logger.getLogger(
+          "io.grpc.protobuf.services.HealthCheckingLoadBalancerFactory");
+
+  static {
+    HEALTH.setLevel(java.util.logging.Level.OFF);
+  }
+
   private static final Logger LOG = LoggerFactory.getLogger(GrpcReward.class);
 
   /** Servers refuse messages above 4 MiB unless told otherwise. */
