@@ -125,11 +125,12 @@ final class Sampling implements AutoCloseable {
       collections.put(iteration, begun);
       putKept(begun, iteration, trajectories);
     }
+    long start = System.nanoTime();
     for (int left; (left = begun.round().await(TELL_EVERY)) > 0; ) {
       int queries = trajectories.size();
       listener.onEvent(new RunEvent.Progress(iteration, Phase.SCORE, queries - left, queries));
     }
-    Scores scores = await(round, begun);
+    Scores scores = await(round, begun, start);
     collections.remove(iteration);
     pending.forget(iteration);
     return scores;
@@ -151,7 +152,7 @@ final class Sampling implements AutoCloseable {
     Begun begun = begin(round, trajectories.size());
     try (RewardLog log = begun.log()) {
       Drawn drawn = draw(request, begun, iteration, Phase.EVALUATE, trajectories, images);
-      return new Evaluation(drawn, await(round, begun));
+      return new Evaluation(drawn, await(round, begun, System.nanoTime()));
     }
   }
 
@@ -234,8 +235,10 @@ final class Sampling implements AutoCloseable {
                 journal.answers(new Round(Round.Kind.COLLECT, iteration, part)).containsKey(index));
   }
 
-  private Scores await(Round round, Begun begun) throws InterruptedException {
-    long start = System.nanoTime();
+  /**
+   * @param start of the waiting, by {@link System#nanoTime}
+   */
+  private Scores await(Round round, Begun begun, long start) throws InterruptedException {
     try (RewardLog log = begun.log()) {
       List<List<Answer>> answers = begun.round().await();
       return new Scores(sum.of(round, answers), begun.round().metrics(), seconds(start));

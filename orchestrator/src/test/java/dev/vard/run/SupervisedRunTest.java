@@ -30,6 +30,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
@@ -89,7 +90,7 @@ class SupervisedRunTest {
     return supervised(() -> Rewards.of(reward));
   }
 
-  private SupervisedRun supervised(Supplier<Rewards> rewards) {
+  private SupervisedRun supervised(Supplier<Rewards> rewards, RunListener... more) {
     RunSpec spec = new SpecReader(Path.of(""), 1).read(SPEC, "test.yaml", Path.of(""), List.of());
     WorkerSource source =
         new WorkerSource() {
@@ -116,7 +117,10 @@ class SupervisedRunTest {
         source,
         new Backoff(Duration.ofMillis(1), Duration.ofMillis(4), new Random(3)),
         Clock.fixed(NOW, ZoneOffset.UTC),
-        events::add);
+        event -> {
+          events.add(event);
+          List.of(more).forEach(listener -> listener.onEvent(event));
+        });
   }
 
   private WorkerClient connect() {
@@ -271,6 +275,42 @@ class SupervisedRunTest {
     assertThat(paused.code()).isEqualTo("REWARD_FAILED");
     assertThat(paused.reason()).contains("reward away: threw java.net.ConnectException: refused");
     assertThat(paused.retryAt()).isPresent();
+  }
+
+  @Test
+  void shouldGoOnWithImagesThatWaitedForTheirScoresWhenItWasCancelled() throws Exception {
+    AtomicInteger asked = new AtomicInteger();
+    Reward slow =
+        Reward.of(
+            "slow",
+            (image, prompt) -> {
+              if (asked.incrementAndGet() == 12) { // the third of iteration 2
+                try {
+                  new CountDownLatch(1).await();
+                } catch (InterruptedException e) {
+                  throw new IllegalStateException(e);
+                }
+              }
+              return image.at(0, 0, 0);
+            });
+    RunListener cancel =
+        event -> {
+          if (event.equals(new RunEvent.PhaseStarted(2, RunEvent.Phase.SCORE))) {
+            Thread.currentThread().interrupt();
+          }
+        };
+    assertThat(supervised(() -> Rewards.of(slow), cancel).run().status())
+        .isEqualTo(RunStatus.CANCELLED);
+    Path pending = folder().resolve("pending/0002");
+    assertThat(pending).isNotEmptyDirectory();
+
+    RunEnd end = supervised(slow).run();
+
+    assertThat(end.status()).as(end.reason()).isEqualTo(RunStatus.DONE);
+    assertThat(pending).doesNotExist();
+    assertThat(asked)
+        .as("each query once, and once more the one that was not answered")
+        .hasValue(12 + 15 + 1);
   }
 
   @Test
