@@ -382,10 +382,10 @@ public final class RewardScorer implements AutoCloseable {
       private void ask(List<Asked> batch) {
         guarded(
             () -> {
-              if (closed) {
-                throw new CancellationException("nothing is asked any more");
-              }
               try {
+                if (closed) {
+                  throw new CancellationException("nothing is asked any more");
+                }
                 if (failure.get() == null) {
                   score(batch);
                 }
