@@ -30,7 +30,9 @@ const minus = (text) => text.replace(/^-(?=[0.]+(?:[^\d.]|$))/, "").replace("-",
 function number(value) {
   if (!present(value)) return "–";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 0.001 || size >= 1e6)) return minus(value.toExponential(2));
+  // What rounding left of a normalised reward's mean.
+  if (size < 1e-12) return "0";
+  if (size < 0.001 || size >= 1e6) return minus(value.toExponential(2));
   return minus(value.toFixed(size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : size >= 0.1 ? 3 : 4));
 }
 const fixed = (digits) => (value) => (present(value) ? minus(value.toFixed(digits)) : "–");
@@ -48,8 +50,11 @@ function duration(seconds) {
   return hours ? `${hours} h ${minutes} min` : `${minutes} min ${total % 60} s`;
 }
 
+/** Whether changes are told as shares: not of a reward that may as well have been 0, as a normalised sum's is. */
+const relative = comparison && !(comparison.before.low <= 0 && comparison.before.high >= 0);
 /** Relative to the size of what was before: rewards may be negative. */
-const change = (before, after) => (before === 0 ? null : (after - before) / Math.abs(before));
+const change = (before, after) => (relative && before !== 0 ? (after - before) / Math.abs(before) : null);
+const signed = (value) => `${value > 0 ? "+" : ""}${number(value)}`;
 
 /** @param columns [heading, row => text, text column?] */
 function numbers(caption, columns, rows) {
@@ -131,10 +136,10 @@ function changeTile() {
   const ratio = change(before.mean, after.mean);
   // An interval around zero is neither good nor bad.
   const certain = !difference || difference.low > 0 || difference.high < 0;
-  return tile("Change", h("span", { class: certain ? tone(after.mean - before.mean) : null }, present(ratio) ? percent(ratio) : number(after.mean - before.mean)),
-    h("p", {}, difference && before.mean !== 0
-      ? `95 %: ${percent(difference.low / Math.abs(before.mean))} to ${percent(difference.high / Math.abs(before.mean))}, paired by image`
-      : "relative to the size of the reward before"));
+  return tile("Change", h("span", { class: certain ? tone(after.mean - before.mean) : null }, present(ratio) ? percent(ratio) : signed(after.mean - before.mean)),
+    h("p", {}, !difference ? (relative ? "relative to the size of the reward before" : "after minus before")
+      : relative ? `95 %: ${percent(difference.low / Math.abs(before.mean))} to ${percent(difference.high / Math.abs(before.mean))}, paired by image`
+      : `95 %: ${signed(difference.low)} to ${signed(difference.high)}, paired by image`));
 }
 
 function queriesTile() {
@@ -460,7 +465,7 @@ function pair({ prompt, seed, before, after, reward_before, reward_after, kl }) 
       pictures.pairs.some((entry) => entry.after) ? [h("span", { class: "arrow", "aria-hidden": "true" }, "→"), image(after, "after", reward_after)] : null),
     h("p", { class: "prompt", title: prompt || null }, name),
     h("p", { class: "rewards" }, number(reward_before),
-      present(reward_after) ? [h("span", { class: "arrow" }, "→"), number(reward_after), " ", h("b", { class: tone(reward_after - reward_before) }, present(ratio) ? percent(ratio) : "")] : null),
+      present(reward_after) ? [h("span", { class: "arrow" }, "→"), number(reward_after), " ", h("b", { class: tone(reward_after - reward_before) }, present(ratio) ? percent(ratio) : signed(reward_after - reward_before))] : null),
     h("p", { class: "rewards muted" }, `seed ${seed}${present(kl) ? ` · KL ${fixed(1)(kl)} nats` : ""}`));
 }
 

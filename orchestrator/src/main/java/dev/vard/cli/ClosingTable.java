@@ -25,7 +25,7 @@ record ClosingTable(RunResult result, OptionalDouble klBudget, Optional<Path> re
     StringBuilder table = new StringBuilder();
     row(table, "reward before", interval(before));
     row(table, "reward after", interval(after));
-    row(table, "change", change(before.mean(), after.mean()));
+    row(table, "change", change(before, after));
     row(
         table,
         "reward queries",
@@ -43,19 +43,21 @@ record ClosingTable(RunResult result, OptionalDouble klBudget, Optional<Path> re
   }
 
   private static String interval(Interval interval) {
-    return format("%.4g   (95 %%: %.4g to %.4g)", interval.mean(), interval.low(), interval.high());
+    // A normalised reward's mean is 0 but for rounding.
+    double mean = Math.abs(interval.mean()) < 1e-12 ? 0 : interval.mean();
+    return format("%.4g   (95 %%: %.4g to %.4g)", mean, interval.low(), interval.high());
   }
 
   /**
    * Relative to the size of the reward before, which may be negative: from -1.355 to -1.020 is 24.7
-   * % better.
+   * % better. Of a reward that may as well have been 0, as a normalised sum's is, the difference.
    */
-  private static String change(double before, double after) {
-    double difference = after - before;
-    if (before == 0) {
+  private static String change(Interval before, Interval after) {
+    double difference = after.mean() - before.mean();
+    if (before.low() <= 0 && before.high() >= 0) {
       return format("%+.4g", difference);
     }
-    double percent = 100 * difference / Math.abs(before);
+    double percent = 100 * difference / Math.abs(before.mean());
     if (Math.abs(percent) < 0.05) {
       return "0.0 %";
     }

@@ -51,6 +51,12 @@ class ClosingTableTest {
   }
 
   @Test
+  void shouldGiveTheDifferenceOfANormalisedSum() {
+    assertThat(table(1.5e-15, 0.7, 5))
+        .contains("reward before      0.000 ", "change             +0.7000");
+  }
+
+  @Test
   void shouldSayThatTheBudgetIsExceeded() {
     assertThat(table(1, 2, 63.4)).contains("63.4 of 60 nats, above the budget");
   }
