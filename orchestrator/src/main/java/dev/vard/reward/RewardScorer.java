@@ -186,7 +186,9 @@ public final class RewardScorer implements AutoCloseable {
         }
         unanswered.set(index, query);
         underWay.begin();
-        Asked one = new Asked(index, query, new AtomicInteger(asked.size()), System.nanoTime());
+        String digest = rewards.cache() ? digest(query) : "";
+        Asked one =
+            new Asked(index, query, digest, new AtomicInteger(asked.size()), System.nanoTime());
         asked.forEach(lane -> lane.take(one));
       }
       if (next == queries) {
@@ -194,15 +196,22 @@ public final class RewardScorer implements AutoCloseable {
       }
     }
 
-    /** Takes the next query from the answers that are known. */
-    public void addKnown() {
-      int index = next++;
-      if (!lanes.stream().allMatch(lane -> lane.settleKnown(index))) {
-        throw new IllegalStateException("query " + index + " has no answer yet");
+    /**
+     * Takes the next query from the answers that are known.
+     *
+     * @return whether all of its answers are; if not, it is still to come
+     */
+    public boolean addKnown() {
+      int index = next;
+      if (!lanes.stream().allMatch(lane -> lane.known.containsKey(index))) {
+        return false;
       }
+      next++;
+      lanes.forEach(lane -> lane.settleKnown(index));
       if (next == queries) {
         lanes.forEach(Lane::submit);
       }
+      return true;
     }
 
     /** Queries that have no answer of all parts yet, by index. */
@@ -303,10 +312,12 @@ public final class RewardScorer implements AutoCloseable {
     /**
      * A query on its way.
      *
+     * @param digest of image and prompt; empty unless identical ones are asked once
      * @param open parts that have not answered it
      * @param arrival by {@link System#nanoTime}
      */
-    private record Asked(int index, RewardQuery query, AtomicInteger open, long arrival) {}
+    private record Asked(
+        int index, RewardQuery query, String digest, AtomicInteger open, long arrival) {}
 
     private record Failed(RewardQuery query, Failure failure) {}
 
@@ -361,7 +372,7 @@ public final class RewardScorer implements AutoCloseable {
 
       /** Whether an identical query was asked before, or is under way. */
       private boolean takeIdentical(Asked asked) {
-        String digest = digest(asked.query());
+        String digest = asked.digest();
         CompletableFuture<RewardOutcome> own = new CompletableFuture<>();
         CompletableFuture<RewardOutcome> other = desk.cache.putIfAbsent(digest, own);
         if (other != null) {
@@ -402,7 +413,7 @@ public final class RewardScorer implements AutoCloseable {
           return;
         }
         for (Asked asked : batch) {
-          String digest = digest(asked.query());
+          String digest = asked.digest();
           RewardOutcome outcome =
               answers.get(asked.index()) instanceof Answer.Scored(double score)
                   ? new RewardOutcome.Score(score)
@@ -433,7 +444,7 @@ public final class RewardScorer implements AutoCloseable {
         switch (outcome) {
           case RewardOutcome.Score(double score) -> {
             Answer answer = new Answer.Scored(score);
-            ledger.answered(part, asked.index(), answer, digestIfCached(asked));
+            ledger.answered(part, asked.index(), answer, asked.digest());
             answers.set(asked.index(), answer);
           }
           case Failure failed -> {
@@ -483,10 +494,6 @@ public final class RewardScorer implements AutoCloseable {
 
       private List<Answer> answers() {
         return IntStream.range(0, queries).mapToObj(answers::get).toList();
-      }
-
-      private String digestIfCached(Asked asked) {
-        return rewards.cache() ? digest(asked.query()) : "";
       }
 
       private RewardMetrics.Part metrics() {

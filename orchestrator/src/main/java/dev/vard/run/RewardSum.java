@@ -5,6 +5,7 @@ import dev.vard.reward.Answer;
 import dev.vard.reward.Rewards;
 import dev.vard.spec.RewardSpec.Normalise;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
@@ -22,6 +23,9 @@ final class RewardSum {
   private final List<Rewards.Part> parts;
   private final RunJournal journal;
   private final IntUnaryOperator due;
+
+  /** Of each part, after each iteration. */
+  private final Map<Integer, List<Moments>> scales = new HashMap<>();
 
   /**
    * @param due how many iterations' answers are there for sure after so many iterations
@@ -70,26 +74,27 @@ final class RewardSum {
   private Moments scale(int part, Round round) {
     return switch (parts.get(part).normalise()) {
       case NONE -> Moments.NONE;
-      case FIXED -> first(part);
-      case RUNNING -> {
-        // An evaluation must not count what may or may not be answered by now.
-        int last =
-            switch (round.kind()) {
-              case COLLECT -> round.iteration();
-              case EVALUATE -> due.applyAsInt(round.iteration());
-            };
-        Moments running = first(part);
-        for (int iteration = 1; iteration <= last; iteration++) {
-          running = running.with(scores(new Round(Round.Kind.COLLECT, iteration, part)));
-        }
-        yield running;
-      }
+      case FIXED -> upTo(part, 0);
+      case RUNNING ->
+          switch (round.kind()) {
+            case COLLECT -> upTo(part, round.iteration());
+            // An evaluation must not count what may or may not be answered by now.
+            case EVALUATE -> upTo(part, due.applyAsInt(round.iteration()));
+          };
     };
   }
 
-  /** Of the pretrained model. */
-  private Moments first(int part) {
-    return Moments.of(scores(new Round(Round.Kind.EVALUATE, 0, part)));
+  /** Of the first evaluation, and of so many iterations after it. Each round is read once. */
+  private Moments upTo(int part, int iterations) {
+    List<Moments> known = scales.computeIfAbsent(part, none -> new ArrayList<>());
+    while (known.size() <= iterations) {
+      int next = known.size();
+      known.add(
+          next == 0
+              ? Moments.of(scores(new Round(Round.Kind.EVALUATE, 0, part)))
+              : known.getLast().with(scores(new Round(Round.Kind.COLLECT, next, part))));
+    }
+    return known.get(iterations);
   }
 
   private List<Double> scores(Round round) {

@@ -220,19 +220,10 @@ final class Sampling implements AutoCloseable {
   /** The images of a collection that lies before the checkpoint. */
   private void putKept(Begun begun, int iteration, List<Trajectory> trajectories) {
     for (int i = 0; i < trajectories.size(); i++) {
-      if (known(iteration, i)) {
-        begun.round().addKnown();
-      } else {
+      if (!begun.round().addKnown()) {
         put(begun, query(pending.read(iteration, i), trajectories.get(i), iteration));
       }
     }
-  }
-
-  private boolean known(int iteration, int index) {
-    return IntStream.range(0, rewards.parts().size())
-        .allMatch(
-            part ->
-                journal.answers(new Round(Round.Kind.COLLECT, iteration, part)).containsKey(index));
   }
 
   /**
