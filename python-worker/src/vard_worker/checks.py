@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from vard.v1 import worker_pb2 as pb
 from vard_worker.errors import WorkerError, invalid
-from vard_worker.model import DTYPES
+from vard_worker.loading import DTYPES
 
 SESSION_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 

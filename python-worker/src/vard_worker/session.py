@@ -18,7 +18,8 @@ from vard_worker import policy
 from vard_worker.checks import check_open
 from vard_worker.diffusion import kl, log_prob
 from vard_worker.errors import Cancelled, WorkerError, invalid
-from vard_worker.model import DiffusionModel, load
+from vard_worker.loading import load
+from vard_worker.model import DiffusionModel
 from vard_worker.roots import Roots
 from vard_worker.trajectories import Trajectory
 from vard_worker.value import CONV_WIDTH, ENCODER_WIDTH, ConvValue, EncoderValue
