@@ -138,7 +138,7 @@ final class Keys {
   static final Key<List<Tree.Mapping>> REWARD_PARTS =
       Key.required(
               "reward.parts",
-              new Mappings("a list of rewards, each with its kind and keys"),
+              new Mappings(64, "a list of at most 64 rewards, each with its kind and keys"),
               "What is summed.")
           .onlyWith(KIND, RewardSource.Kind.SUM);
   static final Key<Long> REWARD_QUALITY =

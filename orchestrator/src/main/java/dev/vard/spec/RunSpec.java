@@ -57,11 +57,18 @@ public record RunSpec(
     if (budget.isEmpty()) {
       return Integer.MAX_VALUE;
     }
-    int iterations = 0;
-    while (cost(iterations + 1, samples, evaluate) <= budget.getAsLong()) {
-      iterations++;
+    // By halves: whoever sends a specification chooses the budget, up to 2^63 - 1.
+    int paid = 0;
+    int unpaid = Integer.MAX_VALUE;
+    while (unpaid - paid > 1) {
+      int middle = paid + (unpaid - paid) / 2;
+      if (cost(middle, samples, evaluate) <= budget.getAsLong()) {
+        paid = middle;
+      } else {
+        unpaid = middle;
+      }
     }
-    return iterations;
+    return paid;
   }
 
   private static long cost(int iterations, int samples, EvaluateSpec evaluate) {
@@ -70,6 +77,6 @@ public record RunSpec(
   }
 
   private static int evaluations(int iterations, EvaluateSpec evaluate) {
-    return 1 + Math.ceilDiv(iterations, evaluate.every());
+    return (int) Math.min(Integer.MAX_VALUE, 1L + Math.ceilDiv(iterations, evaluate.every()));
   }
 }

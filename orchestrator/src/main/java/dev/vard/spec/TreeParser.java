@@ -29,6 +29,9 @@ final class TreeParser {
   /** Nodes that aliases may add to those that stand in the text. */
   private static final int NODES = 10_000;
 
+  /** Keys of one mapping that are read: a section has some 30, a reward's options a few more. */
+  static final int MOST_KEYS = 1_000;
+
   private final Origin source;
   private final List<SpecProblem> problems;
   private int left;
@@ -49,7 +52,7 @@ final class TreeParser {
       left = NODES + requireShallow(settings, yaml);
       return new Compose(settings).composeString(yaml).map(node -> tree(node, origin(node), "", 0));
     } catch (Unbounded e) {
-      problems.add(new SpecProblem(Code.BAD_YAML, source, "", e.getMessage()));
+      problems.add(new SpecProblem(Code.BAD_YAML, e.place, e.path, e.getMessage()));
     } catch (MarkedYamlEngineException e) {
       int line = e.getProblemMark().map(mark -> mark.getLine() + 1).orElse(0);
       problems.add(
@@ -66,13 +69,15 @@ final class TreeParser {
    *
    * @return how many events the text has
    */
-  private static int requireShallow(LoadSettings settings, String yaml) {
+  private int requireShallow(LoadSettings settings, String yaml) {
     int depth = 0;
     int events = 0;
     for (Event event : new Parse(settings).parseString(yaml)) {
       events++;
+      requireWanted();
       if (event instanceof CollectionStartEvent && ++depth > DEPTH) {
-        throw new Unbounded("this nests deeper than " + DEPTH + " levels; a specification has 4");
+        throw new Unbounded(
+            source, "", "this nests deeper than " + DEPTH + " levels; a specification has 4");
       } else if (event instanceof CollectionEndEvent) {
         depth--;
       }
@@ -80,9 +85,18 @@ final class TreeParser {
     return events;
   }
 
+  /** Whoever waits for the answer may have given up: a server's deadline interrupts. */
+  private void requireWanted() {
+    if (Thread.currentThread().isInterrupted()) {
+      throw new Unbounded(source, "", "reading it was given up; give a shorter one");
+    }
+  }
+
   private Tree tree(Node node, Origin origin, String path, int depth) {
     if (depth > DEPTH || left-- <= 0) {
       throw new Unbounded(
+          source,
+          "",
           "its aliases (*name) stand for too much, or for themselves; write out what they mean");
     }
     return switch (node) {
@@ -100,6 +114,13 @@ final class TreeParser {
   }
 
   private Tree.Mapping mapping(MappingNode mapping, Origin origin, String path, int depth) {
+    requireWanted();
+    if (mapping.getValue().size() > MOST_KEYS) {
+      throw new Unbounded(
+          origin,
+          path,
+          "has " + mapping.getValue().size() + " keys; give at most " + MOST_KEYS);
+    }
     Map<String, Tree> entries = new LinkedHashMap<>();
     for (NodeTuple entry : mapping.getValue()) {
       Origin place = origin(entry.getKeyNode());
@@ -112,7 +133,8 @@ final class TreeParser {
       String key = name.getValue();
       String full = path.isEmpty() ? key : path + "." + key;
       Tree value = tree(entry.getValueNode(), place, full, depth + 1);
-      if (entries.putIfAbsent(key, value) != null) {
+      if (entries.putIfAbsent(key, value) != null
+          && problems.size() < SpecReader.MOST_PROBLEMS) {
         problems.add(
             new SpecProblem(
                 Code.DUPLICATE_KEY,
@@ -137,8 +159,13 @@ final class TreeParser {
   private static final class Unbounded extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
-    Unbounded(String message) {
+    private final transient Origin place;
+    private final String path;
+
+    Unbounded(Origin place, String path, String message) {
       super(message, null, false, false);
+      this.place = place;
+      this.path = path;
     }
   }
 

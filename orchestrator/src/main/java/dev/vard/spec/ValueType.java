@@ -270,8 +270,12 @@ sealed interface ValueType<T> {
     }
   }
 
-  /** Mappings that are read by themselves. */
-  record Mappings(String form) implements ValueType<List<Tree.Mapping>> {
+  /**
+   * Mappings that are read by themselves.
+   *
+   * @param most a list of more is refused before any of them is read
+   */
+  record Mappings(int most, String form) implements ValueType<List<Tree.Mapping>> {
     @Override
     public String describe() {
       return form;
@@ -284,6 +288,11 @@ sealed interface ValueType<T> {
       }
       if (sequence.items().isEmpty()) {
         throw new Mismatch(Code.OUT_OF_RANGE, "the list is empty");
+      }
+      if (sequence.items().size() > most) {
+        throw new Mismatch(
+            Code.OUT_OF_RANGE,
+            "has " + sequence.items().size() + " items, which is above " + most);
       }
       List<Tree.Mapping> mappings = new ArrayList<>();
       for (Tree item : sequence.items()) {

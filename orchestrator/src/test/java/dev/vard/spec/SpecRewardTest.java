@@ -151,8 +151,8 @@ class SpecRewardTest {
         "{kind: supplied, options: {a: [1]}} | reward.options: a: a list is given, not a plain"
             + " value; give a mapping of names and plain values",
         "{kind: supplied, cache: maybe} | reward.cache: 'maybe' is text; give true or false",
-        "{kind: sum, parts: []} | reward.parts: the list is empty; give a list of rewards, each"
-            + " with its kind and keys",
+        "{kind: sum, parts: []} | reward.parts: the list is empty; give a list of at most"
+            + " 64 rewards, each with its kind and keys",
         "{kind: sum, weight: 2, parts: [{kind: supplied}]} | reward.weight: belongs to the parts of"
             + " a sum; give it there",
         "{kind: sum, parts: [{kind: supplied, cache: true}]} | reward.parts[0].cache: belongs to"
