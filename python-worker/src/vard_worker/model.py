@@ -18,8 +18,8 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
 from vard.v1 import worker_pb2 as pb
+from vard_worker.adapter_targets import check_adapter_targets
 from vard_worker.diffusion import Transitions, transitions
-from vard_worker.errors import invalid
 
 ADAPTER = "default"
 
@@ -108,13 +108,11 @@ class DiffusionModel(ABC):
 
     def add_adapter(self, config: pb.AdapterConfig, seed: int) -> None:
         """Puts a LoRA on the denoising network. It starts as no change at all: B is zero."""
+        check_adapter_targets(self.unet, config.targets)
         lora = LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=sorted(config.targets))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            try:
-                inject_adapter_in_model(lora, self.unet, ADAPTER)
-            except ValueError as error:
-                raise invalid("model.adapter.targets", f"{error}; name ends of the network's module names, as to_q") from error
+            inject_adapter_in_model(lora, self.unet, ADAPTER)
         if not hasattr(self.unet, "peft_config"):
             self.unet.peft_config = {ADAPTER: lora}
         for name, parameter in self.unet.named_parameters():

@@ -56,8 +56,8 @@ public final class RunException extends RuntimeException {
           case CANCELLED -> CANCELLED;
           case BROKEN_ANSWER -> "BROKEN_ANSWER";
         };
-    String field = e.field().isEmpty() ? "" : e.field() + ": ";
-    return new RunException(code, remedy(e), when + ": " + field + e.getMessage(), e);
+    // The worker's message names the field itself.
+    return new RunException(code, remedy(e), when + ": " + e.getMessage(), e);
   }
 
   private static Remedy remedy(WorkerException e) {
