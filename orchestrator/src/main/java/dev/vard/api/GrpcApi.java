@@ -9,7 +9,7 @@ import io.grpc.ServerCredentials;
 import io.grpc.ServerInterceptors;
 import io.grpc.TlsServerCredentials;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
-import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
+import io.grpc.netty.NettyServerBuilder;
 import io.grpc.protobuf.services.HealthStatusManager;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
 import io.grpc.util.AdvancedTlsX509KeyManager;
@@ -41,7 +41,7 @@ public final class GrpcApi implements AutoCloseable {
   private final Streams streams;
 
   /** Kept, for the platform forgets the level of a logger that nobody holds. */
-  private final Logger transportLog = Logger.getLogger("io.grpc.netty.shaded.io.grpc.netty");
+  private final Logger transportLog = Logger.getLogger("io.grpc.netty");
 
   private final HealthStatusManager health = new HealthStatusManager();
   private final ExecutorService calls =

@@ -27,7 +27,7 @@ final class GrpcGuard implements ServerInterceptor {
   /** One call. gRPC calls it from one thread at a time. */
   private static final class Guarded<Q, R> extends SimpleForwardingServerCallListener<Q> {
     private final ServerCall<Q, R> call;
-    private int requests;
+    private boolean asked;
     private boolean refused;
 
     Guarded(ServerCall<Q, R> call, ServerCall.Listener<Q> delegate) {
@@ -37,12 +37,10 @@ final class GrpcGuard implements ServerInterceptor {
 
     @Override
     public void onMessage(Q request) {
-      requests++;
+      // gRPC itself refuses a second one.
+      asked = true;
       guard(
           () -> {
-            if (requests > 1) {
-              throw invalid("this method takes one request");
-            }
             try {
               super.onMessage(request);
             } catch (StatusRuntimeException e) {
@@ -56,7 +54,7 @@ final class GrpcGuard implements ServerInterceptor {
     public void onHalfClose() {
       guard(
           () -> {
-            if (requests == 0) {
+            if (!asked) {
               throw invalid("the request is missing");
             }
             super.onHalfClose();

@@ -194,8 +194,9 @@ class GrpcFuzzTest {
     for (Target target : TARGETS) {
       assertThat(answer(call(target.method(), List.of())).getCode())
           .isEqualTo(Status.Code.INVALID_ARGUMENT);
+      // gRPC's own answer: it resets the stream before our code sees the second request.
       assertThat(answer(call(target.method(), List.of(right, right, right))).getCode())
-          .isEqualTo(Status.Code.INVALID_ARGUMENT);
+          .isEqualTo(Status.Code.CANCELLED);
     }
   }
 
