@@ -52,28 +52,21 @@ public record RunSpec(
     return evaluations(iterations(), evaluate);
   }
 
-  /** The most iterations that a budget pays for, their evaluations included. */
+  /**
+   * The most iterations that a budget pays for, their evaluations included: k iterations of s
+   * samples, an evaluation of m images before the first and after every e, and one at the end.
+   */
   static int affordable(OptionalLong budget, int samples, EvaluateSpec evaluate) {
     if (budget.isEmpty()) {
       return Integer.MAX_VALUE;
     }
-    // By halves: whoever sends a specification chooses the budget, up to 2^63 - 1.
-    int paid = 0;
-    int unpaid = Integer.MAX_VALUE;
-    while (unpaid - paid > 1) {
-      int middle = paid + (unpaid - paid) / 2;
-      if (cost(middle, samples, evaluate) <= budget.getAsLong()) {
-        paid = middle;
-      } else {
-        unpaid = middle;
-      }
-    }
-    return paid;
-  }
-
-  private static long cost(int iterations, int samples, EvaluateSpec evaluate) {
-    return (long) iterations * samples
-        + (long) evaluations(iterations, evaluate) * evaluate.images();
+    long images = evaluate.images();
+    long training = Math.max(0, budget.getAsLong() - images);
+    long period = (long) evaluate.every() * samples + images;
+    long periods = training / period;
+    // Of an unfinished period, as many iterations as leave enough for the last evaluation.
+    long rest = Math.max(0, (training % period - images) / samples);
+    return (int) Math.min(Integer.MAX_VALUE, periods * evaluate.every() + rest);
   }
 
   private static int evaluations(int iterations, EvaluateSpec evaluate) {
