@@ -2,7 +2,7 @@
 // attributes only, never as markup.
 
 const run = JSON.parse(document.getElementById("run").textContent);
-const { started, evaluations, iterations, ending, comparison, pictures } = run;
+const { started, evaluations, iterations, warnings, ending, comparison, pictures } = run;
 const page = document.getElementById("page");
 
 // ------------------------------------------------------------------------------------------------ small helpers
@@ -76,7 +76,12 @@ function headline() {
     h("p", { class: "overline" }, `vard run ${started.run_id} · ${(started.time ?? "").replace("T", " ").replace(/(:\d\d)(\.\d+)?Z$/, "$1 UTC")}`),
     h("h1", {}, started.name ?? started.run_id),
     h("ul", { class: "facts" }, facts.map(([name, value]) => h("li", {}, `${name} `, h("b", {}, value)))),
-    notice());
+    notice(), warnings.map(warning));
+}
+
+function warning({ iteration, code, message }) {
+  const when = iteration ? ` in iteration ${iteration}` : "";
+  return h("p", { class: "notice", role: "status" }, h("b", {}, `Warning${when} (${code}). `), message);
 }
 
 function notice() {

@@ -75,6 +75,8 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
       case RunEvent.StateChanged changed -> moved(changed);
       case RunEvent.Checkpointed checkpointed -> {}
       case RunEvent.Recovered recovered -> recovered(recovered);
+      case RunEvent.Warned(int iteration, String code, String message) ->
+          print("warning: %s: %s", code, message);
     }
   }
 

@@ -84,6 +84,7 @@ public final class HtmlReport {
     data.set("started", metrics.started());
     data.set("evaluations", mapper.valueToTree(withoutImages(metrics.evaluations())));
     data.set("iterations", mapper.valueToTree(metrics.iterations()));
+    data.set("warnings", mapper.valueToTree(metrics.warnings()));
     data.set("ending", mapper.valueToTree(metrics.ending()));
     data.set("comparison", mapper.valueToTree(Comparison.of(metrics)));
     data.set("pictures", mapper.valueToTree(pictures));

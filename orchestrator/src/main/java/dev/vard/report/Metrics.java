@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.SortedMap;
@@ -18,6 +19,7 @@ import java.util.TreeMap;
  *
  * @param evaluations in order; where an iteration was evaluated twice, the later one
  * @param iterations in order; where an iteration was done twice, the later one
+ * @param warnings in order
  * @param ending {@code finished}, or the {@code state_changed} to {@code FAILED}, {@code CANCELLED}
  *     or {@code PAUSED}; empty for a run that goes on or was killed
  */
@@ -25,6 +27,7 @@ record Metrics(
     JsonNode started,
     List<JsonNode> evaluations,
     List<JsonNode> iterations,
+    List<JsonNode> warnings,
     Optional<JsonNode> ending) {
 
   /**
@@ -44,6 +47,7 @@ record Metrics(
     Optional<JsonNode> ending = Optional.empty();
     SortedMap<Integer, JsonNode> evaluations = new TreeMap<>();
     SortedMap<Integer, JsonNode> iterations = new TreeMap<>();
+    List<JsonNode> warnings = new ArrayList<>();
     ObjectMapper mapper = new ObjectMapper();
     for (int i = 0; i < lines.size(); i++) {
       JsonNode event = parse(mapper, lines.get(i), file, i + 1);
@@ -51,6 +55,7 @@ record Metrics(
         case "started" -> started = Optional.of(event);
         case "evaluated" -> evaluations.put(event.path("iteration").asInt(), event);
         case "iteration" -> iterations.put(event.path("iteration").asInt(), event);
+        case "warned" -> warnings.add(event);
         case "finished" -> ending = Optional.of(event);
         case "state_changed" -> {
           switch (event.path("to").asText()) {
@@ -72,6 +77,7 @@ record Metrics(
                     file + " tells of no run's start; there is nothing to report yet")),
         List.copyOf(evaluations.values()),
         List.copyOf(iterations.values()),
+        List.copyOf(warnings),
         ending);
   }
 

@@ -21,6 +21,7 @@ final class MetricsFile implements RunListener {
       case RunEvent.StateChanged line -> append(line);
       case RunEvent.Checkpointed line -> append(line);
       case RunEvent.Recovered line -> append(line);
+      case RunEvent.Warned line -> append(line);
     }
   }
 

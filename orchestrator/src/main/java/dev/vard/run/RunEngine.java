@@ -62,6 +62,7 @@ final class RunEngine {
   private final Requests requests;
   private final Sampling sampling;
   private final Checkpoints checkpoints;
+  private final RewardWatch watch;
 
   private Action current = new Action.Finish(0);
   private boolean open;
@@ -94,6 +95,12 @@ final class RunEngine {
     this.sampling =
         new Sampling(worker, rewards, spec::due, folder, journal, deadlines, listener, clock);
     this.checkpoints = new Checkpoints(worker, requests, folder, journal, spec.checkpoint().keep());
+    this.watch =
+        new RewardWatch(
+            spec,
+            rewards.parts(),
+            journal,
+            round -> sampling.answered(round, spec.algorithm().samples()));
   }
 
   /**
@@ -132,7 +139,7 @@ final class RunEngine {
                 () ->
                     commit(
                         RunState.start(algorithm.start()),
-                        List.of(RunEvent.Started.of(spec, folder, clock.instant()))));
+                        RunEvent.opening(spec, folder, clock.instant())));
     folder.writeMetrics(journal.events());
     if (state.result().isPresent()) {
       return state.result().get();
@@ -159,7 +166,7 @@ final class RunEngine {
     endOldSessions();
     Checkpoints.Restored restored = checkpoints.restore();
     open = true;
-    checkPrompts(restored.session());
+    SessionCheck.of(spec, restored.session());
     RunState from =
         restored.from().map(Checkpoint::state).orElseGet(() -> RunState.start(algorithm.start()));
     lastCheckpoint = from.step();
@@ -191,16 +198,6 @@ final class RunEngine {
       if (requests.isOurs(session.getSessionId())) {
         worker.close(requests.close(session.getSessionId()), Deadlines.CLOSE);
       }
-    }
-  }
-
-  private void checkPrompts(SessionDescription session) {
-    if (session.getConditional() == spec.prompts().isEmpty()) {
-      throw new RunException(
-          "INVALID_ARGUMENT",
-          session.getConditional()
-              ? "the model takes prompts: give prompts.file or prompts.list"
-              : "the model is unconditional: remove prompts");
     }
   }
 
@@ -290,6 +287,7 @@ final class RunEngine {
     IterationMetrics iteration = done.iteration().after(seconds);
     List<RunEvent> events = new ArrayList<>();
     done.evaluated().ifPresent(events::add);
+    events.addAll(watch.after(current, done.outcome()));
     if (endsIteration(state.algorithm().progress(), next.progress())
         && !iteration.rewards().isEmpty()) {
       events.add(iterationFinished(iteration, next.progress().rewardQueries()));

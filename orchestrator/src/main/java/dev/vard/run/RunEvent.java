@@ -5,10 +5,12 @@ import com.fasterxml.jackson.annotation.JsonSubTypes;
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import dev.vard.reward.RewardMetrics;
+import dev.vard.spec.Feasibility;
 import dev.vard.spec.KlSpec;
 import dev.vard.spec.RunSpec;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -28,7 +30,8 @@ import java.util.OptionalDouble;
   @JsonSubTypes.Type(value = RunEvent.Finished.class, name = "finished"),
   @JsonSubTypes.Type(value = RunEvent.StateChanged.class, name = "state_changed"),
   @JsonSubTypes.Type(value = RunEvent.Checkpointed.class, name = "checkpointed"),
-  @JsonSubTypes.Type(value = RunEvent.Recovered.class, name = "recovered")
+  @JsonSubTypes.Type(value = RunEvent.Recovered.class, name = "recovered"),
+  @JsonSubTypes.Type(value = RunEvent.Warned.class, name = "warned")
 })
 public sealed interface RunEvent {
 
@@ -217,4 +220,22 @@ public sealed interface RunEvent {
    */
   record Recovered(int iteration, String reasonCode, String reason, long generation)
       implements RunEvent {}
+
+  /**
+   * Something is odd, but the run goes on.
+   *
+   * @param iteration in which it was seen; 0 before training
+   * @param code for programs, as {@code REWARD_CONSTANT}
+   * @param message what is odd, what it may mean, and the cure
+   */
+  record Warned(int iteration, String code, String message) implements RunEvent {}
+
+  /** What a run tells before anything is done: that it started, and what is odd about its keys. */
+  static List<RunEvent> opening(RunSpec spec, RunFolder folder, Instant time) {
+    List<RunEvent> events = new ArrayList<>(List.of(Started.of(spec, folder, time)));
+    for (Feasibility.Finding odd : Feasibility.warnings(spec)) {
+      events.add(new Warned(0, "SPECIFICATION", odd.toString()));
+    }
+    return events;
+  }
 }

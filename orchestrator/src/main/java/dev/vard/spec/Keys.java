@@ -16,8 +16,12 @@ import java.util.regex.Pattern;
 /** Every key of a specification. {@code docs/specification.md} is held to this list by a test. */
 final class Keys {
   private static final Whole STEPS = new Whole(1, 100_000);
-  private static final Whole BATCH = new Whole(1, 65_536);
+  
+  /** What a worker takes: its checks.py refuses more, but only once queries are paid. */
+  private static final Whole BATCH = new Whole(1, 4096);
+
   private static final Decimal POSITIVE = new Decimal(0, true, Double.MAX_VALUE);
+  private static final Decimal RATE = new Decimal(0, true, 1);
   private static final Decimal NOT_NEGATIVE = new Decimal(0, false, Double.MAX_VALUE);
   private static final Text ANY =
       new Text(Pattern.compile("\\P{Cntrl}*[\\S&&\\P{Cntrl}]\\P{Cntrl}*"), "text");
@@ -109,7 +113,8 @@ final class Keys {
           "sampler.eta",
           new Decimal(0, false, 1),
           1.0,
-          "DDIM's η: 0 deterministic, 1 as stochastic as DDPM. DDPM ignores it.");
+          "DDIM's η: 0 deterministic, 1 as stochastic as DDPM. DDPO, and a budget or weight of the KL,"
+              + " need noise: they refuse 0. DDPM ignores it.");
   static final Key<Long> SAMPLER_BATCH =
       Key.of("sampler.batch", new Whole(1, 4096), 16L, "Trajectories denoised together.");
 
@@ -354,9 +359,9 @@ final class Keys {
       vard(
           Key.optional(
               "algorithm.value.width",
-              new Whole(1, 4096),
+              new Whole(8, 1024),
               "the network's own choice",
-              "Channels of the value network's layers."));
+              "Channels of the value network's layers, a multiple of 8."));
   static final Key<Long> WARMUP =
       vard(
           Key.of(
@@ -375,7 +380,7 @@ final class Keys {
               128L,
               "(trajectory, t) pairs of each gradient step."));
   static final Key<Double> VALUE_RATE =
-      vard(Key.of("algorithm.value.learning-rate", POSITIVE, 1.0e-3, "Learning rate of the fit."));
+      vard(Key.of("algorithm.value.learning-rate", RATE, 1.0e-3, "Learning rate of the fit."));
   static final Key<Long> REPLAY =
       vard(
           Key.of(
@@ -407,7 +412,7 @@ final class Keys {
   static final Key<Long> POLICY_BATCH =
       Key.of("algorithm.policy.batch", BATCH, 32L, "(trajectory, t) pairs of each gradient step.");
   static final Key<Double> POLICY_RATE =
-      Key.of("algorithm.policy.learning-rate", POSITIVE, 5.0e-4, "Learning rate of the adapter.");
+      Key.of("algorithm.policy.learning-rate", RATE, 5.0e-4, "Learning rate of the adapter.");
   static final Key<Double> FINAL_RATE =
       Key.of(
           "algorithm.policy.final-rate",

@@ -52,6 +52,12 @@ public record RunSpec(
     return evaluations(iterations(), evaluate);
   }
 
+  /** Whether the method, or a bound on the KL, means anything only where the chain has noise. */
+  public boolean needsNoise() {
+    return algorithm instanceof AlgorithmSpec.DdpoSpec
+        || !(algorithm.kl() instanceof KlSpec.KlWeight(double weight) && weight == 0);
+  }
+
   /**
    * The most iterations that a budget pays for, their evaluations included: k iterations of s
    * samples, an evaluation of m images before the first and after every e, and one at the end.

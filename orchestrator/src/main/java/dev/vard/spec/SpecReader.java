@@ -179,16 +179,26 @@ public final class SpecReader {
       if (toSend || confinement.isPresent()) {
         leaveToServer();
       }
-      if (!problems.isEmpty()) {
-        // As they stand in the file, then as they stand on the command line.
-        List<String> sources = overrides.stream().map(Reading::sourceOf).toList();
-        problems.sort(
-            Comparator.comparing(
-                    (SpecProblem problem) -> sources.indexOf(problem.origin().source()))
-                .thenComparing(problem -> problem.origin().line()));
-        throw new SpecException(problems);
+      throwProblems(overrides);
+      RunSpec spec = spec(prompts, checkpoint, rewards.orElseThrow());
+      for (Feasibility.Finding finding : Feasibility.refusals(spec)) {
+        Origin origin = given.getOrDefault(finding.path(), source.at(0));
+        add(Code.CONFLICT, origin, finding.path(), finding.message());
       }
-      return spec(prompts, checkpoint, rewards.orElseThrow());
+      throwProblems(overrides);
+      return spec;
+    }
+
+    private void throwProblems(List<String> overrides) {
+      if (problems.isEmpty()) {
+        return;
+      }
+      // As they stand in the file, then as they stand on the command line.
+      List<String> sources = overrides.stream().map(Reading::sourceOf).toList();
+      problems.sort(
+          Comparator.comparing((SpecProblem problem) -> sources.indexOf(problem.origin().source()))
+              .thenComparing(problem -> problem.origin().line()));
+      throw new SpecException(problems);
     }
 
     private static String sourceOf(String override) {

@@ -95,7 +95,8 @@ class EventProtoTest {
         new RunEvent.StateChanged(
             Optional.of(RunStatus.RUNNING), RunStatus.PAUSED, "WORKER_UNAVAILABLE", "it is gone"),
         new RunEvent.Checkpointed(4, 1L << 40, 0.5),
-        new RunEvent.Recovered(4, "RESTARTED", "the orchestrator was restarted", 3));
+        new RunEvent.Recovered(4, "RESTARTED", "the orchestrator was restarted", 3),
+        new RunEvent.Warned(2, "REWARD_CONSTANT", "all scores are 1"));
   }
 
   /** Back to JSON by protobuf's own printer, for comparison with what the database has. */
@@ -128,7 +129,8 @@ class EventProtoTest {
             EventCase.FINISHED,
             EventCase.STATE_CHANGED,
             EventCase.CHECKPOINTED,
-            EventCase.RECOVERED);
+            EventCase.RECOVERED,
+            EventCase.WARNED);
   }
 
   @Test

@@ -39,6 +39,15 @@ class ConsoleProgressTest {
   }
 
   @Test
+  void shouldPrintAWarning() {
+    try (ConsoleProgress progress = progress(false)) {
+      progress.onEvent(new RunEvent.Warned(2, "REWARD_CONSTANT", "all scores are 1"));
+    }
+
+    assertThat(printed().lines()).containsExactly("warning: REWARD_CONSTANT: all scores are 1");
+  }
+
+  @Test
   void shouldDrawOverOneLineOnATerminal() {
     try (ConsoleProgress progress = progress(true)) {
       tell(progress);

@@ -129,6 +129,14 @@ class HtmlReportTest {
   }
 
   @Test
+  void shouldShowWarnings() throws IOException {
+    MadeUpRun run = MadeUpRun.vard(folder).interruptedAfter(3).write();
+    run.append(new RunEvent.Warned(2, "REWARD_CONSTANT", "all scores are 1"));
+
+    assertThat(data(page()).at("/warnings/0/message").asText()).isEqualTo("all scores are 1");
+  }
+
+  @Test
   void shouldTakeTheLaterRecordOfAnIterationThatWasDoneTwice() throws IOException {
     MadeUpRun run = MadeUpRun.vard(folder).interruptedAfter(3).write();
     run.appendText(

@@ -65,7 +65,8 @@ import java.util.zip.CRC32;
 /**
  * A worker without a model, behind a real gRPC server: keeps the contract's book-keeping, and
  * refuses what a worker would refuse. An image is of one grey, that of its seed, lighter by ten for
- * each time that the policy was improved. Everything that a session went through is in its history,
+ * each time that the policy was improved; but for its last row, which is noise, so that scores
+ * differ. Everything that a session went through is in its history,
  * and so in the hash of its export.
  */
 public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
@@ -176,6 +177,7 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
         .setSessionId(session)
         .setOperation(operation)
         .setConditional(conditional)
+        .addSigmas(0.5)
         .build();
   }
 
@@ -318,7 +320,11 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
     ImageChunk.Builder chunk = ImageChunk.newBuilder();
     for (TrajectorySpec trajectory : request.getTrajectoriesList().subList(first, first + images)) {
       for (int i = 0; i < SIDE * SIDE * 3; i++) {
-        pixels.write(grey(trajectory.getSeed(), improvements));
+        boolean lastRow = i >= (SIDE - 1) * SIDE * 3;
+        pixels.write(
+            lastRow
+                ? (int) (trajectory.getSeed() >>> i) & 0xff
+                : grey(trajectory.getSeed(), improvements));
       }
       if (request.getMeasureKl()) {
         chunk.addKl(KL_PER_IMPROVEMENT * improvements);

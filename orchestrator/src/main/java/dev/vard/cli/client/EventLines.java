@@ -53,6 +53,8 @@ final class EventLines {
               Readable.bytes(event.getCheckpointed().getBytes()),
               Readable.duration(event.getCheckpointed().getSeconds()));
       case RECOVERED -> recovered(event.getRecovered());
+      case WARNED ->
+          "warning" + reason(event.getWarned().getCode(), event.getWarned().getMessage());
       case EVENT_NOT_SET -> "something that this version of vard does not know";
     };
   }

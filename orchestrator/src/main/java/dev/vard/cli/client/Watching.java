@@ -125,7 +125,7 @@ final class Watching {
     return switch (event.getEventCase()) {
       case FINISHED -> Optional.of(Run.State.DONE);
       case STATE_CHANGED -> Optional.of(event.getStateChanged().getTo()).filter(States::ended);
-      case STARTED, EVALUATED, ITERATION, CHECKPOINTED, RECOVERED, EVENT_NOT_SET ->
+      case STARTED, EVALUATED, ITERATION, CHECKPOINTED, RECOVERED, WARNED, EVENT_NOT_SET ->
           Optional.empty();
     };
   }

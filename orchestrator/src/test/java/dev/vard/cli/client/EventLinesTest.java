@@ -15,6 +15,7 @@ import dev.vard.proto.v1.RunEvent;
 import dev.vard.proto.v1.RunFinished;
 import dev.vard.proto.v1.RunStarted;
 import dev.vard.proto.v1.StateChanged;
+import dev.vard.proto.v1.Warned;
 import java.time.Clock;
 import java.time.Instant;
 import java.time.ZoneOffset;
@@ -134,6 +135,19 @@ class EventLinesTest {
                 RunEvent.newBuilder()
                     .setRecovered(Recovered.newBuilder().setReasonCode("RESTARTED"))))
         .endsWith("goes on from its start: RESTARTED");
+  }
+
+  @Test
+  void shouldTellAWarning() {
+    assertThat(
+            line(
+                RunEvent.newBuilder()
+                    .setWarned(
+                        Warned.newBuilder()
+                            .setIteration(2)
+                            .setCode("REWARD_CONSTANT")
+                            .setMessage("all scores are 1"))))
+        .endsWith("warning: REWARD_CONSTANT: all scores are 1");
   }
 
   @Test
