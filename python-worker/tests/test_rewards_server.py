@@ -120,19 +120,21 @@ def query(prompt: str, red: int) -> pb.RewardQuery:
     return pb.RewardQuery(rgb=image.tobytes(), height=2, width=3, prompt=prompt, seed=red)
 
 
-def start(folder: Path, function: str, options: dict[str, object], device: str = "cpu") -> tuple[subprocess.Popen[bytes], Path]:
+def start(
+    folder: Path, function: str, options: dict[str, object], device: str = "cpu", environment: dict[str, str] | None = None
+) -> tuple[subprocess.Popen[bytes], Path]:
     (folder / "mine.py").write_text(MODULE)
     (folder / "token").write_text(TOKEN)
     command = [sys.executable, "-m", "vard_rewards", "serve", "--function", function, "--options", json.dumps(options), "--device", device]
     command += ["--port", "0", "--ready-file", "ready.json", "--token-file", "token", "--exit-with-stdin"]
-    environment = os.environ | {"PYTHONPATH": str(SOURCES), "CLOSED": str(folder / "closed")}
+    environment = os.environ | {"PYTHONPATH": str(SOURCES), "CLOSED": str(folder / "closed")} | (environment or {})
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log), folder / "log"
 
 
 @contextmanager
-def serving(folder: Path, function: str, device: str = "cpu", **options: object) -> Iterator[Served]:
-    process, log = start(folder, function, options, device)
+def serving(folder: Path, function: str, device: str = "cpu", environment: dict[str, str] | None = None, **options: object) -> Iterator[Served]:
+    process, log = start(folder, function, options, device, environment)
     try:
         ready = folder / "ready.json"
         end = time.monotonic() + PATIENCE
@@ -178,7 +180,7 @@ def test_a_class_is_made_once_on_the_thread_that_scores_and_closed_at_the_end(tm
 
 @pytest.mark.parametrize(
     ("answer", "values"),
-    [("(1, 2.5)", [1, 2.5]), ("__import__('numpy').array([1, 2.5], 'f')", [1, 2.5]), ("[__import__('numpy').float32(1), 2]", [1, 2])],
+    [("(1, 2.5)", [1, 2.5]), ("([1, 2.5], {'source': 'ddpo'})", [1, 2.5]), ("(__import__('torch').tensor([1, 2.5]), None)", [1, 2.5]), ("__import__('numpy').array([1, 2.5], 'f')", [1, 2.5]), ("[__import__('numpy').float32(1), 2]", [1, 2])],
 )
 def test_any_numbers_will_do(tmp_path: Path, answer: str, values: list[float]) -> None:
     with serving(tmp_path, "mine:answers", what=answer) as served:
@@ -191,6 +193,10 @@ def test_any_numbers_will_do(tmp_path: Path, answer: str, values: list[float]) -
         ("[1]", "WRONG_COUNT", "mine:answers gave 1 scores for 2 images"),
         ("None", "NOT_A_LIST", "mine:answers gave NoneType, not a list of numbers"),
         ("'12'", "NOT_A_LIST", "gave str"),
+        ("{'avg': [1, 2], 'clip': [1, 2]}", "NOT_A_LIST", "gave dict, not a list of numbers; give one of its lists: avg, clip"),
+        ("([1], {})", "WRONG_COUNT", "mine:answers gave 1 scores for 2 images"),
+        ("([1, 2], [3, 4])", "NOT_A_NUMBER", "gave [1, 2]"),
+        ("[{}, None]", "NOT_A_NUMBER", "gave {}"),
         ("['1', '2']", "NOT_A_NUMBER", "gave '1', which is not a number"),
         ("[True, None]", "NOT_A_NUMBER", "gave True"),
         ("[[1, 2], [3, 4]]", "NOT_A_NUMBER", "gave [1, 2]"),
@@ -203,6 +209,12 @@ def test_what_is_no_score_is_refused_by_name(tmp_path: Path, answer: str, code: 
         outcomes = served.score("", "")
         assert [(outcome.failure.code, outcome.failure.retryable) for outcome in outcomes] == [(code, False)] * 2
         assert message in outcomes[0].failure.message
+
+
+def test_the_info_beside_scores_is_told_of_once(tmp_path: Path) -> None:
+    with serving(tmp_path, "mine:answers", what="([1], {})") as served:
+        assert scores(served.score("a")) + scores(served.score("b")) == [1, 1]
+        assert served.log.read_text().count("gives (scores, info)") == 1
 
 
 def test_a_bad_score_costs_no_other(tmp_path: Path) -> None:
@@ -324,3 +336,32 @@ def test_what_cannot_be_loaded_is_told_in_the_last_line(tmp_path: Path, function
     process.stdin.close()
     assert message in log.read_text().splitlines()[-1]
     assert not (tmp_path / "ready.json").exists()
+
+
+def test_what_lies_in_the_working_directory_takes_nothings_place(tmp_path: Path) -> None:
+    for hijacker in ("diffusers", "google", "grpc", "json", "logging", "numpy", "PIL", "struct", "torch"):
+        (tmp_path / f"{hijacker}.py").write_text("raise SystemExit('hijacked')\n")
+    (tmp_path / "user.py").write_text("import json, numpy, torch\nfrom mine import red\n")
+    # As the launcher has it.
+    with serving(tmp_path, "user:red", environment={"PYTHONSAFEPATH": "1"}) as served:
+        assert scores(served.score("ab")) == [2]
+
+
+@pytest.mark.parametrize(
+    ("module", "file"), [("statistics", "statistics.py"), ("numpy", "numpy/__init__.py"), ("xml.score", "xml/score.py"), ("vard_rewards", "vard_rewards.py")]
+)
+def test_a_module_with_an_installed_ones_name_is_refused_by_its_file(tmp_path: Path, module: str, file: str) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("def score(images, prompts): return [1.0] * len(images)\n")
+    process, log = start(tmp_path, f"{module}:score", {}, environment={"PYTHONSAFEPATH": "1"})
+    assert process.wait(PATIENCE) == 1
+    process.stdin.close()
+    last = log.read_text().splitlines()[-1]
+    assert f"{tmp_path / file} has the name of a module that Python finds first, " in last and "rename yours" in last
+
+
+def test_a_module_of_a_folder_without_init_is_found(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "deeper.py").write_text("def score(images, prompts): return [1.0] * len(images)\n")
+    with serving(tmp_path, "own.deeper:score") as served:
+        assert scores(served.score("")) == [1]

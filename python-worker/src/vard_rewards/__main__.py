@@ -57,10 +57,9 @@ def main() -> None:
             )
         )  # fmt: skip
     except LoadError as error:
-        if error.__cause__:
-            logging.error("%s could not be loaded", arguments.function, exc_info=error.__cause__)
         # The last line of the log: what the starter shows.
-        sys.exit(f"vard_rewards: {error}")
+        print(f"vard_rewards: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import inspect
 import operator
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from PIL.Image import Image
@@ -28,6 +30,9 @@ Score = Callable[[list[Image], list[str]], Sequence[float]]
 
 class LoadError(Exception):
     """There is nothing to score with. The message is for whoever wrote the specification."""
+
+    exit_code = 1
+    """Of a process that ends with it."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +64,10 @@ def load(reference: str, options: dict[str, Any], device: str) -> Function:
 
 def find(reference: str) -> object:
     module_name, _, name = reference.partition(":")
-    # First, as for ``python -m``, even where the interpreter was told not to.
-    if (here := os.getcwd()) not in sys.path:
-        sys.path.insert(0, here)
+    here = os.getcwd()
+    # Last, and once: a diffusers.py that lies there takes nothing's place.
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", here)] + [here]
+    refuse_shadowed(module_name, Path(here))
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -76,6 +82,23 @@ def find(reference: str) -> object:
         return operator.attrgetter(name)(module)
     except AttributeError:
         raise LoadError(f"the module {module_name}, {getattr(module, '__file__', None) or 'a folder'}, has no {name}") from None
+
+
+def refuse_shadowed(module_name: str, here: Path) -> None:
+    """What is installed comes before a module of the same name in the working directory: whoever wrote that one has to know."""
+    top, *_ = parts = module_name.split(".")
+    own = next(filter(Path.is_file, [here.joinpath(*parts).with_suffix(".py"), here.joinpath(*parts, "__init__.py")]), None)
+    try:
+        spec = importlib.util.find_spec(top)
+    except ValueError:  # A module that is not from a file.
+        return
+    if own is None or spec is None:
+        return
+    found = spec.submodule_search_locations or [spec.origin or ""]
+    if not any(own.is_relative_to(Path(place).resolve()) for place in found):
+        raise LoadError(
+            f"{own} has the name of a module that Python finds first, {spec.origin or found[0]}: rename yours, or the folder that it is in"
+        )
 
 
 def make(reference: str, found: Callable[..., object], options: dict[str, Any], device: str) -> object:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from PIL.Image import Image
+from PIL import Image
 
 from vard.v1 import reward_pb2 as pb
 from vard_rewards.function import Function, told
@@ -16,7 +17,12 @@ from vard_rewards.function import Function, told
 log = logging.getLogger(__name__)
 
 
-def outcomes(function: Function, images: list[Image], prompts: list[str]) -> list[pb.RewardOutcome]:
+def pictures(queries: Iterable[pb.RewardQuery]) -> list[Image.Image]:
+    """Of queries whose sizes go with their bytes."""
+    return [Image.frombytes("RGB", (query.width, query.height), query.rgb) for query in queries]
+
+
+def outcomes(function: Function, images: list[Image.Image], prompts: list[str]) -> list[pb.RewardOutcome]:
     """As many as there are images, in their order."""
     try:
         answer = function.score(images, prompts)
@@ -60,13 +66,31 @@ def raised(error: BaseException) -> str:
 
 
 def checked(function: Function, answer: object, count: int) -> list[pb.RewardOutcome]:
+    answer = without_info(function.name, answer)
     # numpy's arrays and torch's tensors give plain numbers.
     values = answer.tolist() if hasattr(answer, "tolist") else answer
     if not isinstance(values, Sequence) or isinstance(values, str | bytes):
-        return wrong("NOT_A_LIST", f"{function.name} gave {type(answer).__name__}, not a list of numbers", count)
+        cure = f"; give one of its lists: {', '.join(map(str, values))}" if isinstance(values, Mapping) else ""
+        return wrong("NOT_A_LIST", f"{function.name} gave {type(answer).__name__}, not a list of numbers{cure:.200}", count)
     if len(values) != count:
         return wrong("WRONG_COUNT", f"{function.name} gave {len(values)} scores for {count} images", count)
     return [outcome for value in values for outcome in number(function, value)]
+
+
+def without_info(name: str, answer: object) -> object:
+    """Of ``(scores, info)``, as rewards of ddpo-pytorch and flow_grpo give it, the scores. A dict or None is nobody's score, so
+    that the scores of two images are not taken for it."""
+    match answer:
+        case (scores, None | Mapping()) if isinstance(answer, tuple):
+            tell_of_info(name)
+            return scores
+    return answer
+
+
+@functools.cache
+def tell_of_info(name: str) -> None:
+    """Once."""
+    log.info("%s gives (scores, info): the scores are taken, and the info is left", name)
 
 
 def number(function: Function, value: object) -> list[pb.RewardOutcome]:

@@ -36,8 +36,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A Python function, in a process of its own that lives as long as this does. One that dies is
- * started anew at the next call.
+ * A Python function, served by a process that lives as long as this does. One that dies is started
+ * anew at the next call.
  */
 final class PythonReward implements Reward {
   private static final Logger LOG = LoggerFactory.getLogger(PythonReward.class);
@@ -203,7 +203,7 @@ final class PythonReward implements Reward {
       case DEADLINE_EXCEEDED ->
           new Failure(
               "TIMEOUT",
-              "%s did not answer within %s s; give reward.timeout more, or reward.batch or reward.concurrency less"
+              "%s has not returned within %s s: if it is only slow, give reward.timeout more or reward.batch less; if it is stuck, its process is ended and started anew half a minute later, and its log then shows where it was"
                   .formatted(source.function(), timeout.toMillis() / 1000.0),
               true);
       // What the function does is an outcome: this is the server around it.

@@ -33,12 +33,14 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(120)
 class PythonRewardTest {
   private static final String MODULE =
       """
-      import os, pathlib, time
+      import multiprocessing, os, pathlib, time
 
       here = pathlib.Path(__file__).parent
 
@@ -47,6 +49,17 @@ class PythonRewardTest {
 
       def process(images, prompts):
           return [os.getpid()] * len(images)
+
+      def pool(images, prompts, method):
+          with multiprocessing.get_context(method).Pool(2) as pool:
+              return pool.map(len, prompts)
+
+      def kept(images, prompts):
+          multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,)).start()
+          return process(images, prompts)
+
+      def exits(images, prompts):
+          os._exit(7)
 
       def dark(images, prompts):
           raise ValueError(f"{prompts[0]} is too dark")
@@ -137,6 +150,15 @@ class PythonRewardTest {
     return ((Score) reward.score(queries("a")).getFirst()).value();
   }
 
+  /** What scores is the child of a guard, which is the child of the server. */
+  private static long server(double pid) {
+    return ProcessHandle.of((long) pid)
+        .flatMap(ProcessHandle::parent)
+        .flatMap(ProcessHandle::parent)
+        .orElseThrow()
+        .pid();
+  }
+
   private ProcessHandle process() {
     return ProcessHandle.of(reward.pid()).orElseThrow();
   }
@@ -213,7 +235,7 @@ class PythonRewardTest {
                     .contains("serving mine:gated");
               });
       Files.createFile(folder.resolve("gate"));
-      assertThat(score(reward)).isEqualTo(reward.pid()).isNotEqualTo(before);
+      assertThat(server(score(reward))).isEqualTo(reward.pid()).isNotEqualTo(before);
     }
   }
 
@@ -225,7 +247,7 @@ class PythonRewardTest {
       List<Future<Double>> calls =
           Stream.generate(() -> threads.submit(() -> score(reward))).limit(6).toList();
       for (Future<Double> call : calls) {
-        assertThat(call.get()).isEqualTo(reward.pid());
+        assertThat(server(call.get())).isEqualTo(reward.pid());
       }
     }
     assertThat(Files.readString(folder.resolve("log")).split("serving mine:process", -1))
@@ -249,7 +271,54 @@ class PythonRewardTest {
                   .contains("FileExistsError");
             });
     Files.delete(folder.resolve("loaded"));
-    assertThat(score(reward)).isEqualTo(reward.pid());
+    assertThat(server(score(reward))).isEqualTo(reward.pid());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"fork", "spawn"})
+  void shouldLetAFunctionStartProcesses(String method) throws Exception {
+    open("mine:pool", Map.of("method", method), Duration.ofMinutes(1));
+
+    for (int round = 0; round < 20; round++) {
+      assertThat(reward.score(queries("", "abc", "b")))
+          .containsExactly(new Score(0), new Score(3), new Score(1));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void shouldLeaveNoProcessBehind(boolean closed) throws Exception {
+    open("mine:kept");
+    ProcessHandle scores = ProcessHandle.of((long) score(reward)).orElseThrow();
+    List<ProcessHandle> all =
+        Stream.concat(Stream.of(process(), scores, scores.parent().orElseThrow()), scores.children())
+            .toList();
+    assertThat(all).hasSizeGreaterThanOrEqualTo(4).allMatch(ProcessHandle::isAlive);
+
+    if (closed) {
+      reward.close();
+    } else {
+      kill();
+    }
+
+    for (ProcessHandle process : all) {
+      process.onExit().get(1, TimeUnit.MINUTES);
+    }
+  }
+
+  @Test
+  void shouldSayHowItsFunctionsProcessDied() throws Exception {
+    open("mine:exits");
+
+    assertThat(reward.score(queries("a")))
+        .singleElement()
+        .isInstanceOfSatisfying(
+            Failure.class,
+            failure -> {
+              assertThat(failure.code()).isEqualTo("CRASHED");
+              assertThat(failure.message())
+                  .isEqualTo("mine:exits says: its process died (exit code 7)");
+            });
   }
 
   @Test
@@ -278,7 +347,7 @@ class PythonRewardTest {
       assertThatThrownBy(call::get).hasCauseInstanceOf(InterruptedException.class);
     }
     Files.createFile(folder.resolve("gate"));
-    assertThat(score(reward)).isEqualTo(reward.pid());
+    assertThat(server(score(reward))).isEqualTo(reward.pid());
   }
 
   @Test
