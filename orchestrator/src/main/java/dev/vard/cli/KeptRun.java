@@ -20,6 +20,7 @@ import dev.vard.store.OpenStore;
 import dev.vard.store.RunStore;
 import dev.vard.store.StoredRun;
 import dev.vard.worker.WorkerClient;
+import dev.vard.worker.WorkerLocation;
 import dev.vard.worker.WorkerSecurity;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -195,6 +196,15 @@ final class KeptRun implements AutoCloseable {
     public void discard() {
       client.ifPresent(WorkerClient::close);
       client = Optional.empty();
+    }
+
+    @Override
+    public String log() {
+      return switch (WorkerLocation.parse(spec.worker())) {
+        case WorkerLocation.Local local -> folder.workerLog().toString();
+        case WorkerLocation.Embedded embedded -> "what this program wrote to standard error";
+        case WorkerLocation.Remote remote -> "the log of the worker at " + spec.worker();
+      };
     }
 
     @Override

@@ -65,6 +65,9 @@ final class RunEngine {
   private final RewardWatch watch;
 
   private Action current = new Action.Finish(0);
+  /** Whether the worker has answered in this attempt. */
+  private boolean met;
+
   private boolean open;
   private boolean saving;
   private long lastCommit = System.nanoTime();
@@ -115,7 +118,7 @@ final class RunEngine {
     try {
       return train(Algorithm.of(spec), cause);
     } catch (WorkerException e) {
-      throw stopped(RunException.of(doing(), e));
+      throw stopped(RunException.of(doing(), e, met));
     } catch (RewardException e) {
       throw stopped(RunException.of(doing(), e));
     } catch (InterruptedException e) {
@@ -164,6 +167,7 @@ final class RunEngine {
   private <S extends AlgorithmState> void recover(
       Algorithm<S> algorithm, RunState goal, Optional<Cause> cause) throws InterruptedException {
     endOldSessions();
+    met = true;
     Checkpoints.Restored restored = checkpoints.restore();
     open = true;
     SessionCheck.of(spec, restored.session());

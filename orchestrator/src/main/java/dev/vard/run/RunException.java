@@ -28,11 +28,18 @@ public final class RunException extends RuntimeException {
 
   private final String code;
   private final Remedy remedy;
+  private final Remedy otherwise;
 
-  private RunException(String code, Remedy remedy, String message, Throwable cause) {
+  private RunException(
+      String code, Remedy remedy, Remedy otherwise, String message, Throwable cause) {
     super(message, cause);
     this.code = code;
     this.remedy = remedy;
+    this.otherwise = otherwise;
+  }
+
+  private RunException(String code, Remedy remedy, String message, Throwable cause) {
+    this(code, remedy, remedy, message, cause);
   }
 
   /** One that has no remedy. */
@@ -42,8 +49,10 @@ public final class RunException extends RuntimeException {
 
   /**
    * @param when as "while fitting the value in iteration 3"
+   * @param met whether the worker had answered before: one that was there and is lost at the same
+   *     point each time is more than out of reach
    */
-  static RunException of(String when, WorkerException e) {
+  static RunException of(String when, WorkerException e, boolean met) {
     if (e.kind() == WorkerException.Kind.CANCELLED) {
       return cancelled(when, e);
     }
@@ -57,7 +66,8 @@ public final class RunException extends RuntimeException {
           case BROKEN_ANSWER -> "BROKEN_ANSWER";
         };
     // The worker's message names the field itself.
-    return new RunException(code, remedy(e), when + ": " + e.getMessage(), e);
+    return new RunException(
+        code, remedy(e), otherwise(e, met), when + ": " + e.getMessage(), e);
   }
 
   private static Remedy remedy(WorkerException e) {
@@ -86,6 +96,32 @@ public final class RunException extends RuntimeException {
     };
   }
 
+  /** What is left to do where another worker fails like the one before, again and again. */
+  private static Remedy otherwise(WorkerException e, boolean met) {
+    return switch (e.kind()) {
+      case UNAVAILABLE -> met ? Remedy.LOOK : Remedy.WAIT;
+      case DEADLINE, CANCELLED, BROKEN_ANSWER -> Remedy.LOOK;
+      case REFUSED ->
+          switch (e.code()) {
+            case INTERNAL -> Remedy.NONE;
+            // Whoever else has the worker may be done with it by then.
+            case UNKNOWN_SESSION, SESSION_EXISTS -> Remedy.WAIT;
+            case OUT_OF_MEMORY, OUT_OF_ORDER, UNKNOWN_TRAJECTORY, TRAJECTORY_EXISTS, CANCELLED ->
+                Remedy.LOOK;
+            case STORAGE,
+                CHECKPOINT_NOT_FOUND,
+                CORRUPT_CHECKPOINT,
+                UNSAFE_CHECKPOINT,
+                INVALID_ARGUMENT,
+                MODEL_NOT_LOADABLE,
+                NOT_FINITE,
+                ERROR_CODE_UNSPECIFIED,
+                UNRECOGNIZED ->
+                remedy(e);
+          };
+    };
+  }
+
   static RunException of(String when, RewardException e) {
     Remedy remedy = e.retryable() ? Remedy.WAIT : Remedy.LOOK;
     return new RunException("REWARD_FAILED", remedy, when + ": " + e.getMessage(), e);
@@ -109,6 +145,11 @@ public final class RunException extends RuntimeException {
 
   Remedy remedy() {
     return remedy;
+  }
+
+  /** The remedy once {@link #remedy} has failed again and again. */
+  Remedy otherwise() {
+    return otherwise;
   }
 
   public boolean cancelled() {

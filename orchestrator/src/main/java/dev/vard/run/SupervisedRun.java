@@ -2,6 +2,7 @@ package dev.vard.run;
 
 import dev.vard.reward.RewardException;
 import dev.vard.reward.Rewards;
+import dev.vard.run.RunException.Remedy;
 import dev.vard.spec.RunSpec;
 import dev.vard.worker.WorkerClient;
 import dev.vard.worker.WorkerException;
@@ -21,9 +22,6 @@ import org.slf4j.LoggerFactory;
  */
 public final class SupervisedRun {
   private static final Logger LOG = LoggerFactory.getLogger(SupervisedRun.class);
-
-  /** Attempts in a row that bring the run no step further, before it is paused. */
-  private static final int FRUITLESS = 4;
 
   private final RunSpec spec;
   private final Supplier<Rewards> rewards;
@@ -100,7 +98,7 @@ public final class SupervisedRun {
 
   private RunEnd attempts(Rewards open) {
     Optional<RunEngine.Cause> cause = firstCause();
-    int fruitless = 0;
+    Attempts attempts = new Attempts();
     for (int attempt = 1; ; attempt++) {
       long before = step();
       RunException problem;
@@ -125,25 +123,21 @@ public final class SupervisedRun {
         return told(problem);
       }
       if (step() > before) {
-        fruitless = 0;
+        attempts.reset();
         backoff.reset();
       }
-      fruitless++;
-      switch (problem.remedy()) {
-        case NONE -> {
-          return end(RunStatus.FAILED, problem);
-        }
-        case LOOK -> {
-          return end(RunStatus.PAUSED, problem);
+      if (problem.remedy() != Remedy.RESTART_WORKER) {
+        return end(problem.remedy(), problem, problem.getMessage());
+      }
+      workers.discard();
+      switch (attempts.after(problem)) {
+        case NONE, LOOK -> {
+          return end(problem.otherwise(), problem, attempts.reason(problem, workers.log()));
         }
         case WAIT -> {
           return pause(problem);
         }
         case RESTART_WORKER -> {
-          workers.discard();
-          if (fruitless >= FRUITLESS) {
-            return outOfMemory(problem) ? end(RunStatus.PAUSED, problem) : pause(problem);
-          }
           LOG.info("Run {}: {}", folder.runId(), problem.getMessage());
           cause = Optional.of(new RunEngine.Cause(problem.code(), problem.getMessage()));
           try {
@@ -168,7 +162,7 @@ public final class SupervisedRun {
     try {
       worker = workers.acquire();
     } catch (WorkerException e) {
-      throw RunException.of("while a worker was started", e);
+      throw RunException.of("while a worker was started", e, false);
     }
     return new RunEngine(spec, worker, open, folder, journal, attempt, deadlines, listener, clock)
         .run(cause);
@@ -179,11 +173,7 @@ public final class SupervisedRun {
     if (Thread.interrupted()) {
       return told(RunException.cancelled("while the reward was opened", e));
     }
-    return switch (e.remedy()) {
-      case NONE -> end(RunStatus.FAILED, e);
-      case LOOK, RESTART_WORKER -> end(RunStatus.PAUSED, e);
-      case WAIT -> pause(e);
-    };
+    return end(e.remedy(), e, e.getMessage());
   }
 
   /** A run that was claimed before and did not stop in good order lost its orchestrator. */
@@ -197,13 +187,9 @@ public final class SupervisedRun {
     return journal.state().map(RunState::step).orElse(-1L);
   }
 
-  private static boolean outOfMemory(RunException e) {
-    return e.code().equals("OUT_OF_MEMORY");
-  }
-
   private RunEnd told(RunException e) {
     synchronized (lock) {
-      return draining ? drained() : end(RunStatus.CANCELLED, e);
+      return draining ? drained() : end(RunStatus.CANCELLED, e, e.getMessage());
     }
   }
 
@@ -211,9 +197,16 @@ public final class SupervisedRun {
     return new RunEnd(RunStatus.WAITING, "", "", Optional.empty(), Optional.empty());
   }
 
-  private static RunEnd end(RunStatus status, RunException e) {
-    return new RunEnd(
-        status, e.code(), e.getMessage(), Optional.empty(), Optional.empty(), Optional.of(e));
+  private RunEnd end(Remedy remedy, RunException e, String reason) {
+    return switch (remedy) {
+      case NONE -> end(RunStatus.FAILED, e, reason);
+      case LOOK, RESTART_WORKER -> end(RunStatus.PAUSED, e, reason);
+      case WAIT -> pause(e);
+    };
+  }
+
+  private static RunEnd end(RunStatus status, RunException e, String reason) {
+    return new RunEnd(status, e.code(), reason, Optional.empty(), Optional.empty(), Optional.of(e));
   }
 
   private RunEnd pause(RunException e) {

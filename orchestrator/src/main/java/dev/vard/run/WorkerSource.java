@@ -15,4 +15,9 @@ public interface WorkerSource {
 
   /** The worker is not to be used any more: its process is ended, its connection closed. */
   void discard();
+
+  /** Where somebody finds what the worker wrote, in words that may be shown to anybody. */
+  default String log() {
+    return "the worker's log";
+  }
 }

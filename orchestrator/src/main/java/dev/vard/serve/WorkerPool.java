@@ -174,6 +174,11 @@ final class WorkerPool implements AutoCloseable {
     }
 
     @Override
+    public String log() {
+      return "the log of worker " + slot.name + " of the server";
+    }
+
+    @Override
     public void close() {
       lock.lock();
       try {

@@ -159,7 +159,9 @@ class RunCommandTest {
 
     assertThat(text(err).lines())
         .containsExactly(
-            "vard: while fitting the value in iteration 1: give a smaller value.batch",
+            "vard: while fitting the value in iteration 1: give a smaller value.batch: 4 attempts"
+                + " came no further; look into the log of the worker at "
+                + worker.address(),
             "vard: what the run wrote is in " + folder.resolve("run"),
             "vard: to go on with it: vard run --resume " + folder.resolve("run"));
   }

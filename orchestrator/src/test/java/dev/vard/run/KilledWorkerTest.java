@@ -106,10 +106,18 @@ class KilledWorkerTest {
   private record Came(String sha256, List<String> metrics, int starts) {}
 
   private Came run(String name, List<String> deaths) throws IOException {
+    TestJournal.Store store = new TestJournal.Store();
+    int[] starts = new int[1];
+    RunEnd end = end(name, deaths, store, starts);
+    assertThat(end.status()).as(end.reason()).isEqualTo(RunStatus.DONE);
+    return new Came(
+        end.result().orElseThrow().exportSha256(), WhatCounts.of(store.events()), starts[0]);
+  }
+
+  private RunEnd end(String name, List<String> deaths, TestJournal.Store store, int[] starts) {
     RunSpec spec =
         new SpecReader()
             .read(SPEC.formatted(TinyModel.folder()), "tiny.yaml", Path.of(""), List.of());
-    TestJournal.Store store = new TestJournal.Store();
     try (Mortal workers = new Mortal(spec, temp.resolve(name + ".log"), deaths)) {
       RunEnd end =
           new SupervisedRun(
@@ -121,11 +129,27 @@ class KilledWorkerTest {
                   new Backoff(Duration.ofMillis(10), Duration.ofMillis(10), new Random(1)),
                   Clock.systemUTC())
               .run();
-      assertThat(end.status()).as(end.reason()).isEqualTo(RunStatus.DONE);
       assertThat(workers.deaths).as("deaths that did not come").isEmpty();
-      return new Came(
-          end.result().orElseThrow().exportSha256(), WhatCounts.of(store.events()), workers.starts);
+      starts[0] = workers.starts;
+      return end;
     }
+  }
+
+  @Test
+  void shouldWaitForSomebodyWhenWorkersDieAtTheSamePlaceAgainAndAgain() {
+    RunEnd end =
+        end(
+            "mortal",
+            List.of("fitValue", "fitValue", "fitValue", "fitValue"),
+            new TestJournal.Store(),
+            new int[1]);
+
+    assertThat(end.status()).isEqualTo(RunStatus.PAUSED);
+    assertThat(end.code()).isEqualTo("WORKER_UNAVAILABLE");
+    assertThat(end.reason())
+        .startsWith("while fitting the value in iteration 1: ")
+        .endsWith(": 4 attempts came no further; look into the worker's log");
+    assertThat(end.retryAt()).as("time mends it not").isEmpty();
   }
 
   @Test

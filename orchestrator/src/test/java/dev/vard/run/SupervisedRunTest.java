@@ -209,13 +209,81 @@ class SupervisedRunTest {
   }
 
   @Test
-  void shouldTryAgainLaterWhenNoWorkerStaysUp() {
-    worker.refuse(FitValueRequest.class, ErrorCode.INTERNAL, "lost");
+  void shouldTryAgainLaterWhenNoWorkerIsToBeHad() {
+    worker.close();
 
     RunEnd end = run();
 
     assertThat(end.status()).isEqualTo(RunStatus.PAUSED);
+    assertThat(end.code()).isEqualTo("WORKER_UNAVAILABLE");
     assertThat(end.retryAt().orElseThrow()).isAfter(NOW);
+    assertThat(discarded).hasValue(4);
+  }
+
+  @Test
+  void shouldFailWhenANewWorkerHasTheSameDefect() {
+    worker.refuse(FitValueRequest.class, ErrorCode.INTERNAL, "TypeError: <object at 0x7f01>");
+    onDiscard =
+        () ->
+            worker.refuse(
+                FitValueRequest.class, ErrorCode.INTERNAL, "TypeError: <object at 0x7e02>");
+
+    RunEnd end = run();
+
+    assertThat(end.status()).isEqualTo(RunStatus.FAILED);
+    assertThat(end.code()).isEqualTo("INTERNAL");
+    assertThat(end.reason())
+        .isEqualTo(
+            "while fitting the value in iteration 1: TypeError: <object at 0x7e02>: 2"
+                + " attempts came no further, so this is a defect that none will mend; report it"
+                + " with the worker's log");
+    assertThat(worker.all(FitValueRequest.class)).hasSize(2);
+  }
+
+  @Test
+  void shouldFailWhenEachWorkerHasAnotherDefect() {
+    AtomicInteger defects = new AtomicInteger();
+    onDiscard =
+        () ->
+            worker.refuse(
+                FitValueRequest.class, ErrorCode.INTERNAL, "defect " + defects.getAndIncrement());
+    worker.refuse(FitValueRequest.class, ErrorCode.INTERNAL, "the first");
+
+    RunEnd end = run();
+
+    assertThat(end.status()).isEqualTo(RunStatus.FAILED);
+    assertThat(worker.all(FitValueRequest.class)).hasSize(4);
+  }
+
+  @Test
+  void shouldTakeASecondDefectFurtherOnForANewOne() {
+    worker.refuseFrom(FitValueRequest.class, 1, ErrorCode.INTERNAL, "lost");
+    onDiscard =
+        () -> {
+          worker.relent(FitValueRequest.class);
+          if (discarded.get() == 1) {
+            worker.refuse(ImprovePolicyRequest.class, ErrorCode.INTERNAL, "lost");
+          } else {
+            worker.relent(ImprovePolicyRequest.class);
+          }
+        };
+
+    RunEnd end = run();
+
+    assertThat(end.status()).as(end.reason()).isEqualTo(RunStatus.DONE);
+    assertThat(discarded).hasValue(2);
+  }
+
+  @Test
+  void shouldWaitForSomebodyWhenAWorkerDoesNotKeepItsPlaceAgainAndAgain() {
+    worker.refuse(ImprovePolicyRequest.class, ErrorCode.OUT_OF_ORDER, "7 does not follow 5");
+
+    RunEnd end = run();
+
+    assertThat(end.status()).isEqualTo(RunStatus.PAUSED);
+    assertThat(end.reason())
+        .endsWith("7 does not follow 5: 4 attempts came no further; look into the worker's log");
+    assertThat(end.retryAt()).as("time mends it not").isEmpty();
   }
 
   @Test
