@@ -1,0 +1,112 @@
+"""The script that the documentation names draws a run's last evaluation again, pixel for pixel, whatever the run was."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from conftest import Client, open_request
+from vard.v1 import worker_pb2 as pb
+from vard_worker import testing
+
+SCRIPT = Path(__file__).parents[2] / "examples/use_lora.py"
+IDS = ["a", "b", "c", "d"]
+
+
+def checkpoint(kind: str, folder: Path) -> Path:
+    match kind:
+        case "sd":
+            testing.tiny_sd().save_pretrained(folder)
+        case "v prediction":
+            testing.tiny_sd("v_prediction").save_pretrained(folder)
+        case "fp16 files":
+            testing.tiny_sd().to(torch.float16).save_pretrained(folder)
+        case "fp16 variant":
+            testing.tiny_sd().to(torch.float16).save_pretrained(folder, variant="fp16")
+        case "pixels":
+            testing.tiny_ddpm().save_pretrained(folder)
+    return folder
+
+
+def finished_run(client: Client, model: Path, sampler: dict[str, object], dtype: str, folder: Path) -> Path:
+    """A run's folder as the orchestrator leaves it; what it holds comes from a real session."""
+    request = open_request(model)
+    request.model.dtype = pb.DType.Value(dtype.upper())
+    request.sampler.kind = pb.SamplerConfig.Kind.Value(str(sampler["kind"]).upper())
+    request.sampler.steps, request.sampler.guidance, request.sampler.eta = sampler["steps"], sampler["guidance"], sampler["eta"]
+    conditional = client.call("Open", request)[0].session.conditional
+    prompts = ("a cat", "two dogs") if conditional else ("",)
+    client.sample(IDS, prompts=prompts)
+    client.fit({name: float(i) for i, name in enumerate(IDS)}, steps=20)
+    client.improve(IDS, steps=10, kl_weight=0.0)
+    client.export(folder / "export")
+
+    items = [{"prompt": prompts[i % len(prompts)], "seed": 40 + i} for i in range(5)]
+    specs = [pb.TrajectorySpec(id=str(i), **item) for i, item in enumerate(items)]
+    parts = client.call("Sample", pb.SampleRequest(session_id="s", trajectories=specs, batch=3))
+    pictures = b"".join(part.images.data for part in parts[:-1])
+    height, width, _ = parts[0].images.shape[1:]
+    for iteration in ("0000", "0002"):
+        (folder / "samples" / iteration).mkdir(parents=True)
+    for i in range(5):
+        data = pictures[i * height * width * 3 : (i + 1) * height * width * 3]
+        Image.frombytes("RGB", (width, height), data).save(folder / "samples/0002" / f"{i:04}.png")
+    (folder / "samples/evaluation.json").write_text(json.dumps(items))
+    spec = {
+        "model": {"checkpoint": str(model), "device": "cpu", "dtype": dtype},
+        "sampler": sampler | {"batch": 3},
+        "threads": 1,
+    }
+    (folder / "spec.resolved.yaml").write_text(yaml.safe_dump(spec))
+    return folder
+
+
+def use_lora(run: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), str(run), "--check"],
+        capture_output=True, text=True, timeout=300, env={"PATH": "", "HF_HUB_OFFLINE": "1"},
+    )  # fmt: skip
+
+
+DDIM = {"kind": "ddim", "steps": 4, "guidance": 3.0, "eta": 1.0}
+DDPM = {"kind": "ddpm", "steps": 4, "guidance": 3.0, "eta": 1.0}
+RUNS = {
+    "ddim": ("sd", DDIM, "float32"),
+    "ddim without noise or guidance": ("sd", DDIM | {"eta": 0.0, "guidance": 1.0}, "float32"),
+    "ddpm": ("sd", DDPM, "float32"),
+    "v prediction, some noise": ("v prediction", DDIM | {"eta": 0.3}, "float32"),
+    "bfloat16": ("sd", DDIM, "bfloat16"),
+    "fp16 files": ("fp16 files", DDIM, "float32"),
+    "fp16 files, bfloat16": ("fp16 files", DDPM, "bfloat16"),
+    "pixels, ddpm": ("pixels", DDPM | {"guidance": 1.0}, "float32"),
+    "pixels, ddim": ("pixels", DDIM | {"guidance": 1.0, "eta": 0.5}, "float32"),
+    "pixels, bfloat16": ("pixels", DDPM | {"guidance": 1.0}, "bfloat16"),
+}
+
+
+@pytest.mark.parametrize("what", RUNS)
+def test_the_script_draws_the_last_evaluation_again(client: Client, tmp_path: Path, what: str) -> None:
+    kind, sampler, dtype = RUNS[what]
+    run = finished_run(client, checkpoint(kind, tmp_path / "model"), sampler, dtype, tmp_path / "run")
+    done = use_lora(run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the same, pixel for pixel" in done.stdout
+    assert len(list((run / "drawn").iterdir())) == 5
+
+
+def test_another_picture_fails_the_check(client: Client, tmp_path: Path) -> None:
+    run = finished_run(client, checkpoint("sd", tmp_path / "model"), DDIM, "float32", tmp_path / "run")
+    picture = run / "samples/0002/0003.png"
+    with Image.open(picture) as image:
+        image.putpixel((0, 0), tuple(255 - level for level in image.getpixel((0, 0))))
+        image.save(picture)
+    done = use_lora(run)
+    assert done.returncode == 1
+    assert "1 of 5 images differ" in done.stderr and "0003.png first" in done.stderr
