@@ -84,7 +84,7 @@ class LinearValue(nn.Module):
 def toy() -> Session:
     scheduler = DDIMScheduler(clip_sample=False, set_alpha_to_one=False)
     scheduler.set_timesteps(STEPS)
-    model = LinearGaussianModel(SimpleNamespace(unet=ShiftedDenoiser(scheduler), scheduler=scheduler), 1.0, torch.float32, eta=1.0)
+    model = LinearGaussianModel(SimpleNamespace(unet=ShiftedDenoiser(scheduler), scheduler=scheduler), 1.0, torch.float32, eta=1.0, fresh_unet=lambda: ShiftedDenoiser(scheduler))
     chain, steps = model.transitions, torch.arange(STEPS)
     unit = torch.ones(STEPS, 1, 1, 1)
     mean_per_output = (chain.mean(unit, 0 * unit, steps) - chain.mean(0 * unit, 0 * unit, steps)).flatten()

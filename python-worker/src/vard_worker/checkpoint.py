@@ -30,8 +30,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from vard.v1 import worker_pb2 as pb
+from vard_worker import exported
 from vard_worker.errors import WorkerError
-from vard_worker.model import DiffusionModel
+from vard_worker.finite import demand_finite, not_finite
 from vard_worker.model_folder import PICKLED
 from vard_worker.roots import Roots
 from vard_worker.session import LastChange, Session
@@ -67,13 +68,18 @@ def save(session: Session, folder: Path) -> int:
     return sum(entry["bytes"] for entry in files.values())
 
 
-def export(model: DiffusionModel, folder: Path) -> Path:
-    """Writes the adapter's file into the folder, in the place of an older one; whole or not at all."""
+def export(session: Session, folder: Path, checked: bool) -> Path:
+    """Writes the adapter's file into the folder, in the place of an older one; whole or not at all, and not at all where it
+    does not pass ``exported.check``."""
+    model = session.model
+    demand_finite("the adapter", model.adapter_weights().items(), "nothing was exported; go back to an earlier checkpoint")
     with stored(folder):
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)
         with unfinished(folder / "export") as beside:
             made = model.export(beside)
+            if checked:
+                exported.check(session, made)
             flush(made)
             # Renaming replaces a symbolic link of that name. Writing would follow it.
             os.replace(made, folder / made.name)
@@ -135,17 +141,17 @@ def fingerprint(content: dict[str, object]) -> str:
 
 
 def write(session: Session, folder: Path) -> None:
-    save_file(trained(session.model.unet), folder / ADAPTER)
+    write_tensors(trained(session.model.unet), folder / ADAPTER)
     optimizers = moments("policy", session.policy_optimizer)
     if session.value is not None:
-        save_file(session.value.state_dict(), folder / VALUE)
+        write_tensors(session.value.state_dict(), folder / VALUE)
         optimizers |= moments("value", session.value_optimizer)
-    save_file(optimizers, folder / OPTIMIZERS)
+    write_tensors(optimizers, folder / OPTIMIZERS)
     names, tensors = [], {}
     for i, (name, trajectory) in enumerate(session.trajectories.items()):
         names.append({"id": name, "prompt": trajectory.prompt, "kl": trajectory.kl})
         tensors |= {f"{i}.states": trajectory.states, f"{i}.log_probs": trajectory.log_probs}
-    save_file(tensors, folder / TRAJECTORIES)
+    write_tensors(tensors, folder / TRAJECTORIES)
     state = {
         "open": json_format.MessageToDict(session.request),
         "operation": session.operation,
@@ -154,6 +160,11 @@ def write(session: Session, folder: Path) -> None:
         "trajectories": names,
     }
     (folder / STATE).write_text(json.dumps(state, indent=1))
+
+
+def write_tensors(tensors: dict[str, Tensor], file: Path) -> None:
+    demand_finite(f"{file.name} of the checkpoint", tensors.items(), "nothing was saved; go back to an earlier checkpoint")
+    save_file(tensors, file)
 
 
 def restore(session_id: str, folder: Path, roots: Roots) -> Session:
@@ -165,6 +176,9 @@ def restore(session_id: str, folder: Path, roots: Roots) -> Session:
         if (folder / VALUE).exists() != request.HasField("value"):
             raise ValueError(f"{STATE} and {VALUE} do not agree on whether there is a value network")
         tensors = {file.name: load_file(file) for file in folder.glob("*.safetensors")}
+        for file, held in tensors.items():
+            if (name := not_finite(held.items())) is not None:
+                raise ValueError(f"{name} in {file} is NaN or infinite")
     except OSError as error:
         raise WorkerError(pb.STORAGE, f"{folder} could not be read: {error}", "path") from error
     except (*MALFORMED, SafetensorError, json_format.ParseError) as error:

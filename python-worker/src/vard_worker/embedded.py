@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from google.protobuf.message import Message
 
 from vard.v1 import worker_pb2 as pb
-from vard_worker.errors import WorkerError
+from vard_worker.errors import Cancellation, WorkerError
 from vard_worker.handler import WorkerHandler
-from vard_worker.session import Cancellation
 
 
 class EmbeddedCall:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from vard.v1 import worker_pb2 as pb
@@ -33,6 +35,15 @@ class Cancelled(WorkerError):
 
     def __init__(self) -> None:
         super().__init__(pb.CANCELLED, "the call was cancelled; the session is as it was before it")
+
+
+Cancellation = Callable[[], bool]
+"""Asked between denoising and gradient steps; True once the caller has given up."""
+
+
+def stop_if(cancelled: Cancellation) -> None:
+    if cancelled():
+        raise Cancelled()
 
 
 def invalid(field: str, message: str) -> WorkerError:

@@ -18,7 +18,7 @@ import transformers
 from google.protobuf.message import DecodeError, Message
 
 from vard.v1 import worker_pb2 as pb
-from vard_worker import __version__, checkpoint
+from vard_worker import __version__, canaries, checkpoint
 from vard_worker.checks import (
     MAX_BATCH,
     check_improve,
@@ -29,9 +29,9 @@ from vard_worker.checks import (
     distinct,
     in_range,
 )
-from vard_worker.errors import WorkerError, invalid, is_out_of_memory
+from vard_worker.errors import Cancellation, WorkerError, invalid, is_out_of_memory, stop_if
 from vard_worker.roots import Roots
-from vard_worker.session import Cancellation, LastChange, Session, stop_if
+from vard_worker.session import LastChange, Session
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +105,7 @@ class WorkerHandler:
         check_new_session(request.session_id, self.sessions)
         started = time.monotonic()
         session = Session.open(request, self._roots)
+        canaries.try_out(session, cancelled)
         stop_if(cancelled)
         self.sessions[request.session_id] = session
         yield pb.OpenResponse(session=session.describe(), seconds=time.monotonic() - started)
@@ -231,7 +232,7 @@ class WorkerHandler:
 
     def export(self, request: pb.ExportRequest, cancelled: Cancellation) -> Iterator[Message]:
         session = self._session(request.session_id)
-        file = checkpoint.export(session.model, self._roots.folder(request.path))
+        file = checkpoint.export(session, self._roots.folder(request.path), checked=not request.unchecked)
         yield pb.ExportResponse(file=str(file), sha256=checkpoint.sha256(file))
 
 

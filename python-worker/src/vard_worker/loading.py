@@ -68,9 +68,13 @@ def load(model: pb.ModelConfig, sampler: pb.SamplerConfig, seed: int, roots: Roo
     if first >= trained:
         raise invalid("sampler.steps", f"{sampler.steps} from the scheduler's steps_offset on begin at timestep {first}, beyond the {trained} it was trained for; give fewer")
 
+    def fresh_unet() -> nn.Module:
+        unet = type(pipeline.unet).from_pretrained(folder, subfolder="unet", dtype=dtype, use_safetensors=True)
+        return unet.eval().requires_grad_(False).to(device)
+
     make = TextToImageModel if name == "StableDiffusionPipeline" else UnconditionalModel
     try:
-        diffusion_model = make(pipeline, sampler.guidance, dtype, sampler.eta)
+        diffusion_model = make(pipeline, sampler.guidance, dtype, sampler.eta, fresh_unet)
     except ValueError as error:
         raise not_loadable(model, str(error)) from error
     diffusion_model.add_adapter(model.adapter, seed)

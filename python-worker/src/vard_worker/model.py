@@ -20,8 +20,13 @@ from torch import Tensor, nn
 from vard.v1 import worker_pb2 as pb
 from vard_worker.adapter_targets import check_adapter_targets
 from vard_worker.diffusion import Transitions, transitions
+from vard_worker.finite import demand_finite
 
 ADAPTER = "default"
+VAE_CURE = (
+    "some VAEs overflow when they are saved in, or run as, fp16: use model.dtype float32, and a checkpoint whose vae was "
+    "saved in float32 or made for fp16"
+)
 
 
 @dataclass(frozen=True)
@@ -35,11 +40,20 @@ class Condition:
 class DiffusionModel(ABC):
     """What a session needs of a pipeline, whichever it is.
 
-    ``pipeline`` is in eval mode with every weight frozen but the adapter's.
+    ``pipeline`` is in eval mode with every weight frozen but the adapter's. ``fresh_unet`` reads the pretrained denoising
+    network from the checkpoint once more, without an adapter.
     """
 
-    def __init__(self, pipeline: StableDiffusionPipeline | DDPMPipeline, guidance: float, dtype: torch.dtype, eta: float) -> None:
+    def __init__(
+        self,
+        pipeline: StableDiffusionPipeline | DDPMPipeline,
+        guidance: float,
+        dtype: torch.dtype,
+        eta: float,
+        fresh_unet: Callable[[], nn.Module],
+    ) -> None:
         self.pipeline = pipeline
+        self.fresh_unet = fresh_unet
         self.unet: nn.Module = pipeline.unet
         self.scheduler: DDIMScheduler | DDPMScheduler = pipeline.scheduler
         self.guidance = guidance
@@ -104,6 +118,10 @@ class DiffusionModel(ABC):
         extra = {"eta": self.eta} if isinstance(self.scheduler, DDIMScheduler) else {}
         return self.scheduler.step(output_BCHW, t, x_BCHW, generator=generators, return_dict=False, **extra)[0]
 
+    def new_scheduler(self) -> DDIMScheduler | DDPMScheduler:
+        """One like the session's, whose timesteps are still to be set."""
+        return type(self.scheduler).from_config(self.scheduler.config)
+
     # ------------------------------------------------------------------------------------------------ adapter
 
     def add_adapter(self, config: pb.AdapterConfig, seed: int) -> None:
@@ -122,13 +140,25 @@ class DiffusionModel(ABC):
                 # An optimiser's small steps would vanish in bfloat16.
                 parameter.data = parameter.data.float()
 
+    def adapter_layers(self) -> dict[str, BaseTunerLayer]:
+        """The modules that the adapter changes, by their names in the denoising network."""
+        return {name: module for name, module in self.unet.named_modules() if isinstance(module, BaseTunerLayer)}
+
+    def adapter_is_at_start(self) -> bool:
+        """Whether every B is still zero, and the policy the pretrained model."""
+        moved = [layer.lora_B[ADAPTER].weight.any() for layer in self.adapter_layers().values()]
+        return bool(moved) and not torch.stack(moved).any()
+
+    def adapter_weights(self) -> dict[str, nn.Parameter]:
+        return {name: parameter for name, parameter in self.unet.named_parameters() if parameter.requires_grad}
+
     def adapter_parameters(self) -> list[nn.Parameter]:
         return [parameter for parameter in self.unet.parameters() if parameter.requires_grad]
 
     @contextmanager
     def reference(self) -> Iterator[None]:
         """The pretrained model: the same weights, the adapter switched off."""
-        layers = [module for module in self.unet.modules() if isinstance(module, BaseTunerLayer)]
+        layers = self.adapter_layers().values()
         for layer in layers:
             layer.enable_adapters(False)
         try:
@@ -190,12 +220,14 @@ class TextToImageModel(DiffusionModel):
     def encode(self, prompts: list[str]) -> Condition:
         guided = self.guidance > 1
         encoded, empty = self.pipeline.encode_prompt(prompts, self.device, 1, guided)
+        demand_finite("the text encoder", [("a prompt's encoding", encoded)], "use float32, or a checkpoint whose text_encoder is whole")
         return Condition(encoded, empty if guided else None)
 
     @torch.no_grad()
     def decode(self, x_BCHW: Tensor) -> np.ndarray:
         vae = self.pipeline.vae
         images = vae.decode(x_BCHW.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
+        demand_finite("the VAE", [("a decoded image", images)], VAE_CURE)
         return to_uint8(self.pipeline.image_processor.postprocess(images, output_type="np"))
 
 
@@ -215,6 +247,7 @@ class UnconditionalModel(DiffusionModel):
 
     @torch.no_grad()
     def decode(self, x_BCHW: Tensor) -> np.ndarray:
+        demand_finite("sampling", [("an image", x_BCHW)], "use float32, or go back to an earlier checkpoint")
         images = (x_BCHW.float() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
         return np.repeat(to_uint8(images), 3 // images.shape[-1], axis=-1)
 

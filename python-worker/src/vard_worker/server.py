@@ -53,6 +53,7 @@ STATUS = {
     pb.CORRUPT_CHECKPOINT: grpc.StatusCode.DATA_LOSS,
     pb.OUT_OF_MEMORY: grpc.StatusCode.RESOURCE_EXHAUSTED,
     pb.STORAGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    pb.INCONSISTENT: grpc.StatusCode.FAILED_PRECONDITION,
     pb.NOT_FINITE: grpc.StatusCode.ABORTED,
     pb.CANCELLED: grpc.StatusCode.CANCELLED,
     pb.INTERNAL: grpc.StatusCode.INTERNAL,

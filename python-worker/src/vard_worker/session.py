@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -14,23 +12,19 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 
 from vard.v1 import worker_pb2 as pb
-from vard_worker import policy
+from vard_worker import canaries, policy
 from vard_worker.checks import check_open
 from vard_worker.diffusion import kl, log_prob
-from vard_worker.errors import Cancelled, WorkerError, invalid
+from vard_worker.errors import Cancellation, WorkerError, invalid, stop_if
+from vard_worker.finite import demand_finite
 from vard_worker.loading import load
 from vard_worker.model import DiffusionModel
 from vard_worker.roots import Roots
+from vard_worker.training import all_or_nothing, frozen, parameters_of, stratified_pairs
 from vard_worker.trajectories import Trajectory
 from vard_worker.value import CONV_WIDTH, ENCODER_WIDTH, ConvValue, EncoderValue
 
 CHUNK_BYTES = 1 << 20
-CANCELLATION_ROUNDS = 1024
-"""Rounds of drawing pairs between two looks at whether the caller has given up."""
-
-Cancellation = Callable[[], bool]
-"""Asked between denoising and gradient steps; True once the caller has given up."""
-
 
 @dataclass
 class LastChange:
@@ -57,6 +51,7 @@ class Session:
     def open(request: pb.OpenRequest, roots: Roots = Roots()) -> Session:
         check_open(request)
         model = load(request.model, request.sampler, request.seed, roots)
+        canaries.check_weights(model, request.model.checkpoint)
         value = value_network(request.value, model, request.seed) if request.HasField("value") else None
         return Session(
             request=request,
@@ -137,8 +132,8 @@ class Session:
                     reference = chain.mean(model.predict(x, t.to(model.device), condition), x, step_B)
                 kl_B += kl(mean, reference, sigma_B)
             x = x_prev
-        if not x.isfinite().all():
-            raise WorkerError(pb.NOT_FINITE, "the images became NaN or infinite; lower sampler.guidance, use float32, or go back to an earlier checkpoint")
+        recorded = {"a latent": x, "a KL": kl_B} | ({"a log-probability": torch.stack(log_probs)} if log_probs else {})
+        demand_finite("sampling", recorded.items(), "lower sampler.guidance, use float32, or go back to an earlier checkpoint")
         kls = kl_B.tolist() if request.measure_kl else [None] * len(specs)
         if request.retain:
             states_BT, log_probs_BT = torch.stack(states, dim=1), torch.stack(log_probs, dim=1)
@@ -186,6 +181,8 @@ class Session:
             with torch.no_grad():
                 predictions.append(self._value_of(held, pairs[start : start + request.batch]).cpu())
         value_SN = torch.cat(predictions).double().view(states, len(held))
+        outputs = zip((f"its output at timestep {int(t)}" for t in timesteps), value_SN, strict=True)
+        demand_finite("the value network", outputs, "lower algorithm.value.learning-rate, or use float32")
         return [
             pb.ValueQuality(timestep=int(t), **quality(value_N, target_N))
             for t, value_N in zip(timesteps, value_SN, strict=True)
@@ -207,6 +204,7 @@ class Session:
                 loss = (self._value_of(held, batch) - target_B).square().mean()
                 self._descend(self.value_optimizer, loss, request.learning_rate, request.max_gradient_norm)
                 losses.append(loss.item())
+            demand_finite("the value network", self.value.named_parameters(), "lower algorithm.value.learning-rate, or use float32")
         return losses
 
     def _value_of(self, held: list[Trajectory], pairs: list[tuple[int, int]]) -> Tensor:
@@ -230,11 +228,15 @@ class Session:
         generator = torch.Generator("cpu").manual_seed(request.seed)
         pairs = stratified_pairs(len(held), self.model.transitions.steps, request.steps * request.batch, generator, cancelled)
         steps = []
+        at_start = self.model.adapter_is_at_start()
         with all_or_nothing(self.policy_optimizer), frozen(self.value):
             for step in range(request.steps):
                 stop_if(cancelled)
                 batch = pairs[step * request.batch : (step + 1) * request.batch].tolist()
                 steps.append(self._improve_once(request, held, batch, generator))
+            demand_finite("the adapter", self.model.adapter_weights().items(), "lower algorithm.policy.learning-rate, or use float32")
+            if at_start:
+                canaries.check_first_improvement(self, steps[0])
         return steps
 
     def _improve_once(
@@ -322,20 +324,6 @@ def value_network(config: pb.ValueConfig, model: DiffusionModel, seed: int) -> n
     return network.to(model.device)
 
 
-def stratified_pairs(trajectories: int, strata: int, count: int, generator: torch.Generator, cancelled: Cancellation) -> Tensor:
-    """Pairs (trajectory, k), shape (count, 2): each k, and each trajectory, as often as any other to within one.
-
-    Both are shuffled anew each time round, so that any stretch of the list is spread over the chain and the buffer.
-    """
-    pairs = torch.empty(count, 2, dtype=torch.long)
-    for column, n in ((0, trajectories), (1, strata)):
-        for start in range(0, count, n):
-            if start % (n * CANCELLATION_ROUNDS) == 0:
-                stop_if(cancelled)
-            pairs[start : start + n, column] = torch.randperm(n, generator=generator)[: count - start]
-    return pairs
-
-
 def quality(value_N: Tensor, target_N: Tensor) -> dict[str, float]:
     """MSE, R² = 1 - Σ(target - V)² / Σ(target - mean)², and Pearson's correlation."""
     error = (target_N - value_N).square()
@@ -349,43 +337,5 @@ def quality(value_N: Tensor, target_N: Tensor) -> dict[str, float]:
     }
 
 
-def parameters_of(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-
-@contextmanager
-def all_or_nothing(optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Undoes what was done to the optimiser and its weights when the block fails or is cancelled."""
-    before = [parameter.detach().clone() for parameter in parameters_of(optimizer)]
-    moments = copy.deepcopy(optimizer.state_dict())
-    try:
-        yield
-    except BaseException:
-        with torch.no_grad():
-            for parameter, value in zip(parameters_of(optimizer), before, strict=True):
-                parameter.copy_(value)
-        optimizer.load_state_dict(moments)
-        optimizer.zero_grad(set_to_none=True)
-        raise
-
-
-@contextmanager
-def frozen(module: nn.Module | None) -> Iterator[None]:
-    """No gradients for the module's weights; they still flow through it."""
-    parameters = [] if module is None else list(module.parameters())
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
-
-
-def stop_if(cancelled: Cancellation) -> None:
-    if cancelled():
-        raise Cancelled()
-
-
-def count(parameters: Iterator[nn.Parameter]) -> int:
+def count(parameters: Iterable[nn.Parameter]) -> int:
     return sum(parameter.numel() for parameter in parameters)

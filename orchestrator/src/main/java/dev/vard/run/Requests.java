@@ -131,10 +131,18 @@ final class Requests {
   }
 
   ExportRequest export(Path folder) {
+    return exporting(folder).build();
+  }
+
+  /** For a run that stops: it does not wait until the file was drawn with. */
+  ExportRequest lastExport(Path folder) {
+    return exporting(folder).setUnchecked(true).build();
+  }
+
+  private ExportRequest.Builder exporting(Path folder) {
     return ExportRequest.newBuilder()
         .setSessionId(session)
-        .setPath(folder.toAbsolutePath().toString())
-        .build();
+        .setPath(folder.toAbsolutePath().toString());
   }
 
   SaveRequest save(Path folder) {

@@ -7,6 +7,7 @@ import dev.vard.algorithm.Outcome;
 import dev.vard.algorithm.Progress;
 import dev.vard.algorithm.Step;
 import dev.vard.proto.v1.DescribeRequest;
+import dev.vard.proto.v1.ErrorCode;
 import dev.vard.proto.v1.EvaluateResponse;
 import dev.vard.proto.v1.FitValueResponse;
 import dev.vard.proto.v1.ImprovePolicyResponse;
@@ -551,7 +552,10 @@ final class RunEngine {
             && state.get().step() > lastCheckpoint) {
           checkpoint(state.get(), Deadlines.LAST_SAVE);
         }
-        worker.export(requests.export(folder.export()), Deadlines.LAST_EXPORT);
+        // What failed its check is not to lie there as the run's result.
+        if (!e.code().equals(ErrorCode.INCONSISTENT.name())) {
+          worker.export(requests.lastExport(folder.export()), Deadlines.LAST_EXPORT);
+        }
       }
     } catch (RuntimeException also) {
       e.addSuppressed(also);

@@ -89,6 +89,7 @@ public final class RunException extends RuntimeException {
             case INVALID_ARGUMENT,
                 MODEL_NOT_LOADABLE,
                 NOT_FINITE,
+                INCONSISTENT,
                 ERROR_CODE_UNSPECIFIED,
                 UNRECOGNIZED ->
                 Remedy.NONE;

@@ -66,17 +66,20 @@ abstract class ContractClient implements WorkerClient {
 
   @Override
   public EvaluateResponse evaluate(EvaluateRequest request, Duration deadline) {
-    return call(WorkerServiceGrpc.getEvaluateMethod(), request, deadline);
+    return FiniteAnswers.checked(
+        call(WorkerServiceGrpc.getEvaluateMethod(), request, deadline));
   }
 
   @Override
   public FitValueResponse fitValue(FitValueRequest request, Duration deadline) {
-    return call(WorkerServiceGrpc.getFitValueMethod(), request, deadline);
+    return FiniteAnswers.checked(
+        call(WorkerServiceGrpc.getFitValueMethod(), request, deadline));
   }
 
   @Override
   public ImprovePolicyResponse improvePolicy(ImprovePolicyRequest request, Duration deadline) {
-    return call(WorkerServiceGrpc.getImprovePolicyMethod(), request, deadline);
+    return FiniteAnswers.checked(
+        call(WorkerServiceGrpc.getImprovePolicyMethod(), request, deadline));
   }
 
   @Override

@@ -31,7 +31,7 @@ final class SampleReader {
         ImageChunk chunk = part.getImages();
         check(chunk);
         arrived += chunk.getShape(0);
-        images.accept(chunk);
+        images.accept(FiniteAnswers.checked(chunk));
       }
       case SUMMARY -> {
         check(

@@ -88,6 +88,9 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
   boolean open;
   boolean conditional = true;
 
+  /** Of each policy phase's second step. */
+  volatile double gradientNorm = 3;
+
   private final Map<Class<?>, WorkerError> refusals = new ConcurrentHashMap<>();
   private final Map<Class<?>, AtomicInteger> patience = new ConcurrentHashMap<>();
   private final Server server;
@@ -401,7 +404,7 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
                     .setLoss(-0.5)
                     .setObjective(-0.75)
                     .setKlPerTrajectory(20)
-                    .setGradientNorm(3)
+                    .setGradientNorm(gradientNorm)
                     .setClipped(0.1))
             .build());
   }

@@ -10,6 +10,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.vard.proto.v1.CloseRequest;
 import dev.vard.proto.v1.ErrorCode;
 import dev.vard.proto.v1.EvaluateRequest;
+import dev.vard.proto.v1.ExportRequest;
 import dev.vard.proto.v1.FitValueRequest;
 import dev.vard.proto.v1.ImprovePolicyRequest;
 import dev.vard.proto.v1.OpenRequest;
@@ -283,6 +284,52 @@ class FineTuningTest {
         .hasMessage(
             "while improving the policy in iteration 2: the loss became NaN: lower the rate");
     assertThat(metrics().getLast().get("reason_code").asText()).isEqualTo("NOT_FINITE");
+  }
+
+  @Test
+  void shouldLetNoNumberThroughThatIsNotFinite() {
+    worker.gradientNorm = Double.NaN;
+
+    RunException e = failure(spec(), BRIGHTNESS);
+
+    assertThat(e.code()).isEqualTo("NOT_FINITE");
+    assertThat(e)
+        .hasMessageStartingWith(
+            "while improving the policy in iteration 2: ImprovePolicy: the gradient's norm of step"
+                + " 1 arrived as NaN");
+  }
+
+  @Test
+  void shouldHaveTheFinalExportChecked() {
+    run(spec(), BRIGHTNESS);
+
+    assertThat(worker.all(ExportRequest.class))
+        .singleElement()
+        .satisfies(request -> assertThat(request.getUnchecked()).isFalse());
+  }
+
+  @Test
+  void shouldExportUncheckedWhenItStops() {
+    worker.refuse(ImprovePolicyRequest.class, ErrorCode.NOT_FINITE, "the loss became NaN");
+
+    failure(spec(), BRIGHTNESS);
+
+    assertThat(worker.all(ExportRequest.class))
+        .singleElement()
+        .satisfies(request -> assertThat(request.getUnchecked()).isTrue());
+  }
+
+  @Test
+  void shouldLeaveNoFileWhereTheExportFailedItsCheck() throws IOException {
+    worker.refuse(ExportRequest.class, ErrorCode.INCONSISTENT, "export: it draws other pictures");
+
+    RunException e = failure(spec(), BRIGHTNESS);
+
+    assertThat(e.code()).isEqualTo("INCONSISTENT");
+    assertThat(e.remedy()).isEqualTo(RunException.Remedy.NONE);
+    assertThat(worker.all(ExportRequest.class)).hasSize(1);
+    assertThat(folder.resolve("run/export")).doesNotExist();
+    assertThat(metrics().getLast().get("reason_code").asText()).isEqualTo("INCONSISTENT");
   }
 
   @Test

@@ -1,0 +1,295 @@
+"""Canaries: what is sampled, trained and exported is one and the same policy, and the model is what its checkpoint says.
+
+A session is tried out once, when it is opened and before anything is paid for: a chain of a few steps, one call of the
+value network, one gradient of the run's own loss. After the first improvement its sampler is looked at again. Exported
+files are the business of ``exported``. Nothing stays of a trial: no gradient, no weight, no drawn random number.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from diffusers.utils.torch_utils import randn_tensor
+from torch import nn
+
+from vard.v1 import worker_pb2 as pb
+from vard_worker import model_folder
+from vard_worker.diffusion import transitions
+from vard_worker.errors import Cancellation, WorkerError, is_out_of_memory
+from vard_worker.finite import not_finite
+from vard_worker.model import ADAPTER, DiffusionModel, TextToImageModel
+from vard_worker.plain import PROMPTS, SEEDS, Drawn, draw
+from vard_worker.training import frozen
+
+if TYPE_CHECKING:
+    from vard_worker.session import Session
+
+log = logging.getLogger(__name__)
+
+STEPS = 3
+"""Of the trial's chain: enough for a first step, a last one and one between."""
+CLOSED_FORM_STEPS = 32
+"""Steps of the session's own chain that are held against the scheduler, spread evenly."""
+CLOSED_FORM_TOLERANCE = 1e-3
+"""Of the largest number; float32 leaves about 1e-6, more where ᾱ is near 0."""
+STIR = 1e-2
+IDS = ("trial.0", "trial.1")
+REPORT = "if the checkpoint is an ordinary one this is a defect: report it with the worker's log"
+
+
+# ------------------------------------------------------------------------------------------------------ at opening
+
+
+def check_weights(model: DiffusionModel, checkpoint: str) -> None:
+    """Raises MODEL_NOT_LOADABLE for a weight that is NaN or infinite, naming it."""
+    with canary("weights are finite"):
+        for part, module in model.pipeline.components.items():
+            if isinstance(module, nn.Module) and (name := not_finite([*module.named_parameters(), *module.named_buffers()])):
+                name = name.replace(".base_layer", "")
+                raise model_folder.not_loadable(
+                    checkpoint, f"{part}: {name} has NaN or infinite numbers: the file is damaged, or overflowed when it was saved as fp16; use another copy, or one saved in float32"
+                )
+
+
+def try_out(session: Session, cancelled: Cancellation) -> None:
+    """Raises MODEL_NOT_LOADABLE for what cannot be sampled, valued or trained; INCONSISTENT for what can, but is not what
+    it seems."""
+    with no_randomness(session.model):
+        with canary("the sampler's step is the closed form's", session):
+            check_closed_form(session.model)
+        trial = short(session)
+        with canary("a first sample, KL 0", session):
+            drawn = sampled(trial, cancelled, measure_kl=True)
+            check_kl_is_zero([trajectory.kl for trajectory in trial.trajectories.values()])
+        with canary("the pipeline draws the same", session):
+            check_pipeline(trial, drawn, cancelled)
+        if session.value is not None:
+            with canary("a first value", session, "algorithm.value.kind", "use algorithm.value.kind: conv"):
+                targets = [pb.Target(trajectory_id=name) for name in trial.trajectories]
+                trial.evaluate(pb.EvaluateRequest(targets=targets, batch=len(IDS) * (STEPS + 1)), cancelled)
+        with canary("a gradient reaches every target", session):
+            check_gradient(trial)
+        with canary("sampling follows the adapter", session):
+            check_sampler_follows(trial, drawn, cancelled)
+
+
+def check_closed_form(model: DiffusionModel) -> None:
+    """One step of the sampler, μ_t + σ_t ε, is what training takes it for, with a random output in the network's place."""
+    chain, device = model.transitions, model.device
+    draw_numbers = torch.Generator("cpu").manual_seed(SEEDS[0])
+    shape = (1, *model.latent_shape)
+    last = chain.steps - 1
+    for k in sorted({round(i * last / (CLOSED_FORM_STEPS - 1)) for i in range(CLOSED_FORM_STEPS)}):
+        x, output = (torch.randn(shape, generator=draw_numbers).to(device) for _ in range(2))
+        generators = [[torch.Generator("cpu").manual_seed(SEEDS[1])] for _ in range(2)]
+        stepped = model.step(output, model.scheduler.timesteps[k], x, generators[0])
+        step_B = torch.tensor([k], device=device)
+        noise = randn_tensor(shape, generators[1], device, torch.float32)
+        expected = chain.mean(output, x, step_B) + chain.sigma_at(step_B).view(-1, 1, 1, 1) * noise
+        error, size = (stepped - expected).abs().max().item(), expected.abs().max().item()
+        if not error <= CLOSED_FORM_TOLERANCE * max(1.0, size):
+            raise inconsistent(
+                f"at timestep {int(chain.timesteps[k])} the {type(model.scheduler).__name__}'s step and the closed form that training uses differ by {error:.2g}: "
+                f"the checkpoint's scheduler/scheduler_config.json asks for something that is not supported; {REPORT}"
+            )
+
+
+def check_kl_is_zero(kls: list[float]) -> None:
+    if any(kls):
+        raise inconsistent(
+            f"the KL to the pretrained model is {max(kls):.2g} nats before any training, not exactly 0: the adapter does not start as no change; {REPORT}",
+            "model.adapter",
+        )
+
+
+def check_pipeline(trial: Session, drawn: Drawn, cancelled: Cancellation) -> None:
+    """The checkpoint's own pipeline, without the adapter, draws the very pictures that the session draws."""
+    with trial.model.reference():
+        plain = draw(trial.model, trial.model.unet)
+    difference = drawn.differs(plain)
+    if difference is None:
+        return
+    with trial.model.reference():
+        pretrained = sampled(trial, cancelled)
+    if pretrained.differs(plain) is None:
+        raise inconsistent(f"the untrained adapter changes the model's pictures: {difference}; {REPORT}", "model.adapter")
+    raise inconsistent(
+        f"{type(trial.model.pipeline).__name__} and vard draw other pictures from the same seeds: {difference}. The checkpoint needs something of its pipeline "
+        f"that vard does not do, so the run would fine-tune another model than yours; use another checkpoint, and {REPORT}"
+    )
+
+
+def check_sampler_follows(trial: Session, drawn: Drawn, cancelled: Cancellation) -> None:
+    """With any other adapter, the sampler draws other pictures."""
+    with stirred(trial.model):
+        if torch.equal(sampled(trial, cancelled).numbers, drawn.numbers):
+            raise unfollowed()
+
+
+def check_gradient(trial: Session) -> None:
+    """The gradient of the run's own loss reaches the B of every module that the adapter changes.
+
+    The value's head starts at zero, and so would the gradient through it: its last layer passes on its input's sum here.
+    """
+    model, chain = trial.model, trial.model.transitions
+    if trial.value is not None:
+        objective = {"value": pb.ValueObjective()}
+    elif (chain.sigma > 0).any():
+        objective = {"clipped_ratio": pb.ClippedRatioObjective(advantages=[1.0], clip=1.0)}
+    else:
+        # A likelihood ratio needs noise. Whether such a run may be begun is not decided here.
+        return
+    held = [trial.trajectories[IDS[0]]]
+    pairs = [(0, k) for k in range(chain.steps)]
+    layers = model.adapter_layers()
+    try:
+        with frozen(trial.value), awake(trial.value):
+            trial.policy_loss(pb.ImprovePolicyRequest(**objective), held, pairs, torch.Generator("cpu").manual_seed(SEEDS[0])).loss.backward()
+        gradients = {name: layer.lora_B[ADAPTER].weight.grad for name, layer in layers.items()}
+        weights = [(f"the gradient of {name}", gradient) for name, gradient in gradients.items() if gradient is not None]
+        if (name := not_finite(weights)) is not None:
+            raise WorkerError(pb.NOT_FINITE, f"the first gradient: {name} is NaN or infinite; use float32, or a smaller model.adapter.alpha")
+        without = [name for name, gradient in gradients.items() if gradient is None or not gradient.any()]
+    finally:
+        trial.policy_optimizer.zero_grad(set_to_none=True)
+    if without:
+        listed = ", ".join(without[:5]) + (", …" if len(without) > 5 else "")
+        raise inconsistent(
+            f"the loss has no gradient for {len(without)} of the {len(layers)} modules that model.adapter.targets names: {listed}. They would be exported as they began: "
+            "this model does not use them, or attends with them to a single position; name the others alone",
+            "model.adapter.targets",
+        )
+
+
+# ------------------------------------------------------------------------------------------------------ later
+
+
+def check_first_improvement(session: Session, first: pb.PolicyStep) -> None:
+    """After the steps that took the adapter from its start: the first of them saw a KL of 0, and the sampler draws what the
+    new policy draws."""
+    model = session.model
+    with canary("the first improvement moves the sampler", session), no_randomness(model):
+        check_kl_is_zero([first.kl_per_trajectory])
+        if model.adapter_is_at_start():
+            return
+        trial = short(session)
+        with model.reference():
+            pretrained = sampled(trial, never)
+        if not torch.equal(sampled(trial, never).numbers, pretrained.numbers):
+            return
+        with stirred(model):
+            if torch.equal(sampled(trial, never).numbers, pretrained.numbers):
+                raise unfollowed()
+        log.warning("The first policy phase moved the adapter by so little that no picture changed: raise algorithm.policy.learning-rate")
+
+
+# ------------------------------------------------------------------------------------------------------ shared
+
+
+@contextmanager
+def canary(name: str, session: Session | None = None, field: str = "model.checkpoint", cure: str = "use another checkpoint") -> Iterator[None]:
+    """Times a canary, and tells what it raises as MODEL_NOT_LOADABLE: what the libraries raise for a model that cannot be
+    used has no type of its own. With no session to name, as it is."""
+    started = time.perf_counter()
+    try:
+        yield
+    except WorkerError:
+        raise
+    except Exception as error:
+        if session is None or is_out_of_memory(error):
+            raise
+        why = f"{field}: {session.request.model.checkpoint}: trying it out failed ({name}): {type(error).__name__}: {error}; {cure}"
+        raise WorkerError(pb.MODEL_NOT_LOADABLE, why, field) from error
+    log.info("canary: %s: %.3f s", name, time.perf_counter() - started)
+
+
+def short(session: Session) -> Session:
+    """The session with a chain of few steps and no trajectories: the same networks, the same code."""
+    model = copy.copy(session.model)
+    model.scheduler = model.new_scheduler()
+    model.scheduler.set_timesteps(min(STEPS, session.model.transitions.steps))
+    model.transitions = transitions(model.scheduler, model.eta, model.device)
+    return dataclasses.replace(session, model=model, trajectories={})
+
+
+def sampled(trial: Session, cancelled: Cancellation, measure_kl: bool = False) -> Drawn:
+    """Two pictures by the session's own sampling, in one batch."""
+    conditional = isinstance(trial.model, TextToImageModel)
+    specs = [
+        pb.TrajectorySpec(id=name, prompt=prompt if conditional else "", seed=seed)
+        for name, prompt, seed in zip(IDS, PROMPTS, SEEDS, strict=True)
+    ]
+    request = pb.SampleRequest(trajectories=specs, batch=len(IDS), retain=True, measure_kl=measure_kl)
+    chunks = list(trial.sample(request, cancelled))
+    x = torch.stack([trial.trajectories[name].states[-1] for name in IDS])
+    if not conditional:
+        return Drawn((x / 2 + 0.5).clamp(0, 1), None)
+    parts = [np.frombuffer(chunk.data, np.uint8).reshape(chunk.shape) for chunk in chunks]
+    return Drawn(x, np.concatenate(parts))
+
+
+def inconsistent(message: str, field: str = "model.checkpoint") -> WorkerError:
+    return WorkerError(pb.INCONSISTENT, f"{field}: {message}", field)
+
+
+def unfollowed() -> WorkerError:
+    return inconsistent(
+        "sampling draws the pretrained model's pictures whatever the adapter's weights are: what is trained is not what is sampled; "
+        f"use another version of peft or diffusers (requirements.lock names the tested ones). {REPORT}",
+        "model.adapter",
+    )
+
+
+def never() -> bool:
+    return False
+
+
+@contextmanager
+def no_randomness(model: DiffusionModel) -> Iterator[None]:
+    """Libraries may draw from PyTorch's own generators; a run's bits are not to depend on it."""
+    with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
+        yield
+
+
+@contextmanager
+def stirred(model: DiffusionModel) -> Iterator[None]:
+    """Other weights in every B, for as long as this lasts."""
+    generator = torch.Generator("cpu").manual_seed(SEEDS[0])
+    layers = list(model.adapter_layers().values())
+    kept = [layer.lora_B[ADAPTER].weight.detach().clone() for layer in layers]
+    try:
+        with torch.no_grad():
+            for layer in layers:
+                weight = layer.lora_B[ADAPTER].weight
+                size = STIR / max(1.0, abs(layer.scaling[ADAPTER]))
+                weight.copy_(size * torch.randn(weight.shape, generator=generator))
+        yield
+    finally:
+        with torch.no_grad():
+            for layer, weight in zip(layers, kept, strict=True):
+                layer.lora_B[ADAPTER].weight.copy_(weight)
+
+
+@contextmanager
+def awake(value: nn.Module | None) -> Iterator[None]:
+    """A value network whose last layer is 1 everywhere, for as long as this lasts."""
+    if value is None:
+        yield
+        return
+    last = value.head.out.weight
+    kept = last.detach().clone()
+    try:
+        with torch.no_grad():
+            last.fill_(1.0)
+        yield
+    finally:
+        with torch.no_grad():
+            last.copy_(kept)
