@@ -19,7 +19,11 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Asks one reward, and asks again where a failure may pass: after a pause that doubles, with
@@ -29,9 +33,17 @@ import java.util.stream.IntStream;
  * <p>Used by several threads.
  */
 final class Asker {
+  private static final Logger LOG = LoggerFactory.getLogger(Asker.class);
+
   private static final Duration FIRST_PAUSE = Duration.ofMillis(250);
   private static final Duration LONGEST_PAUSE = Duration.ofSeconds(30);
   private static final double JITTER = 0.5;
+
+  /** A reward that wants to be left alone for longer must not keep a worker from other runs. */
+  static final Duration LONGEST_IN_PLACE = Duration.ofMinutes(1);
+
+  /** Whoever watches a run that stands still for longer is told why. */
+  private static final Duration TOLD = Duration.ofSeconds(5);
 
   /** Of so many calls in a row nearly all failed: it is down. */
   private static final int WINDOW = 20;
@@ -51,8 +63,8 @@ final class Asker {
      */
     void answered(long nanos);
 
-    /** Queries whose failure may pass: they are asked again, unless it was the last time. */
-    void failed(int queries);
+    /** Queries whose failure may pass are asked again. */
+    void askedAgain(int queries);
 
     /** Whether it is of use to ask again. */
     boolean goesOn();
@@ -62,6 +74,9 @@ final class Asker {
   private final Optional<Range> range;
   private final CircuitBreaker breaker;
   private final IntervalFunction pauses;
+
+  /** By {@link System#nanoTime}, when the pause ends that was told last. */
+  private final AtomicLong told = new AtomicLong(System.nanoTime());
 
   Asker(Rewards.Part part) {
     this(part, FIRST_PAUSE);
@@ -95,7 +110,8 @@ final class Asker {
   }
 
   /**
-   * Asks until nothing is left that may pass, or it was asked often enough. Blocks.
+   * Asks until nothing is left that may pass, or it was asked often enough, or the reward wants to
+   * be left alone for longer than {@link #LONGEST_IN_PLACE}. Blocks.
    *
    * @return a finite score in the reward's range, or a failure, for each query in their order
    */
@@ -104,11 +120,9 @@ final class Asker {
     RetryConfig retries =
         RetryConfig.<List<RewardOutcome>>custom()
             .maxAttempts(part.asking().retries() + 1)
-            .retryOnResult(answers -> meter.goesOn() && answers.stream().anyMatch(Asker::mayPass))
+            .retryOnResult(answers -> meter.goesOn() && worthWaiting(answers))
             .retryOnException(e -> false)
-            .intervalBiFunction(
-                (attempt, either) ->
-                    Math.max(pauses.apply(attempt), either.fold(e -> 0L, Asker::wanted)))
+            .intervalBiFunction((attempt, either) -> pause(attempt, either.get()))
             .build();
     List<RewardOutcome> last =
         Retry.of(part.name(), retries)
@@ -118,12 +132,14 @@ final class Asker {
                       IntStream.range(0, outcomes.length)
                           .filter(i -> outcomes[i] == null || mayPass(outcomes[i]))
                           .toArray();
+                  if (outcomes[open[0]] != null) {
+                    meter.askedAgain(open.length);
+                  }
                   List<RewardOutcome> answers =
                       permitted(Arrays.stream(open).mapToObj(queries::get).toList(), meter);
                   for (int i = 0; i < open.length; i++) {
                     outcomes[open[i]] = answers.get(i);
                   }
-                  meter.failed((int) answers.stream().filter(Asker::mayPass).count());
                   return List.of(outcomes);
                 });
     return last.stream().map(Asker::settled).toList();
@@ -212,13 +228,41 @@ final class Asker {
     return outcome instanceof Failure failure && failure.retryable();
   }
 
+  private static boolean worthWaiting(List<RewardOutcome> outcomes) {
+    return outcomes.stream().anyMatch(Asker::mayPass)
+        && wanted(outcomes) <= LONGEST_IN_PLACE.toMillis();
+  }
+
+  /**
+   * @return how long to wait, in milliseconds
+   */
+  private long pause(int attempt, List<RewardOutcome> outcomes) {
+    long millis = Math.max(pauses.apply(attempt), wanted(outcomes));
+    long now = System.nanoTime();
+    long before = told.get();
+    if (millis >= TOLD.toMillis()
+        && now - before >= 0
+        && told.compareAndSet(before, now + TimeUnit.MILLISECONDS.toNanos(millis))) {
+      LOG.warn(
+          "Reward {} is asked again in {} s: {}",
+          part.name(),
+          millis / 1000,
+          failures(outcomes).findFirst().map(Failure::message).orElse("it failed"));
+    }
+    return millis;
+  }
+
   /** The longest pause that a failure asks for, in milliseconds. */
   private static long wanted(List<RewardOutcome> outcomes) {
-    return outcomes.stream()
-        .filter(Asker::mayPass)
-        .flatMap(outcome -> ((Failure) outcome).retryAfter().stream())
+    return failures(outcomes)
+        .flatMap(failure -> failure.retryAfter().stream())
         .mapToLong(Duration::toMillis)
         .max()
         .orElse(0);
+  }
+
+  /** Those that may pass. */
+  private static Stream<Failure> failures(List<RewardOutcome> outcomes) {
+    return outcomes.stream().filter(Asker::mayPass).map(Failure.class::cast);
   }
 }

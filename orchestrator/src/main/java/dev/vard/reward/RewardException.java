@@ -1,11 +1,16 @@
 package dev.vard.reward;
 
+import dev.vard.reward.RewardOutcome.Failure;
+import java.time.Duration;
+import java.util.Optional;
+
 /** A reward that cannot be opened, or a query that got no usable score. */
 public final class RewardException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
   private final String code;
   private final boolean retryable;
+  private final Optional<Duration> retryAfter;
 
   /**
    * @param reward its name
@@ -15,18 +20,37 @@ public final class RewardException extends RuntimeException {
    */
   public RewardException(
       String reward, String code, String problem, boolean retryable, Throwable cause) {
+    this(reward, code, problem, retryable, Optional.empty(), cause);
+  }
+
+  private RewardException(
+      String reward,
+      String code,
+      String problem,
+      boolean retryable,
+      Optional<Duration> retryAfter,
+      Throwable cause) {
     super("reward %s: %s (%s)".formatted(reward, problem, code), cause);
     this.code = code;
     this.retryable = retryable;
+    this.retryAfter = retryAfter;
   }
 
-  static RewardException of(String reward, RewardQuery query, RewardOutcome.Failure failure) {
-    return new RewardException(
+  static RewardException of(String reward, RewardQuery query, Failure failure) {
+    return of(
         reward,
-        failure.code(),
         "%s; prompt '%s', seed %d".formatted(failure.message(), query.prompt(), query.seed()),
-        failure.retryable(),
-        null);
+        failure);
+  }
+
+  static RewardException of(String reward, String problem, Failure failure) {
+    String wish =
+        failure
+            .retryAfter()
+            .map(pause -> "; it asks for a pause of %d s".formatted(pause.toSeconds()))
+            .orElse("");
+    return new RewardException(
+        reward, failure.code(), problem + wish, failure.retryable(), failure.retryAfter(), null);
   }
 
   /** {@code NOT_FINITE}, {@code WRONG_COUNT}, {@code THREW}, or the reward's own. */
@@ -36,5 +60,10 @@ public final class RewardException extends RuntimeException {
 
   public boolean retryable() {
     return retryable;
+  }
+
+  /** How long the reward wants to be left alone. */
+  public Optional<Duration> retryAfter() {
+    return retryAfter;
   }
 }

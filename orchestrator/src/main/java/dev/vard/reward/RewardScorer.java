@@ -283,14 +283,12 @@ public final class RewardScorer implements AutoCloseable {
       if (failed.size() > rewards.mostDropped(queries)) {
         Lane lane = lanes.stream().filter(one -> !one.failures.isEmpty()).findFirst().orElseThrow();
         Failed first = lane.failures.values().iterator().next();
-        throw new RewardException(
+        throw RewardException.of(
             lane.desk.name,
-            first.failure.code(),
             "%d of %d queries failed for good, and at most %d may be dropped; one of them: %s"
                 .formatted(
                     failed.size(), queries, rewards.mostDropped(queries), first.failure.message()),
-            first.failure.retryable(),
-            null);
+            first.failure);
       }
       lanes.forEach(Lane::dropFailed);
     }
@@ -534,7 +532,7 @@ public final class RewardScorer implements AutoCloseable {
       }
 
       @Override
-      public void failed(int queries) {
+      public void askedAgain(int queries) {
         retried.addAndGet(queries);
       }
 

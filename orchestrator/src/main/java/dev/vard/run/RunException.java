@@ -3,6 +3,8 @@ package dev.vard.run;
 import dev.vard.proto.v1.ErrorCode;
 import dev.vard.reward.RewardException;
 import dev.vard.worker.WorkerException;
+import java.time.Duration;
+import java.util.Optional;
 
 /**
  * A run that did not reach its end, or an attempt at it. What it had written until then is still
@@ -146,6 +148,11 @@ public final class RunException extends RuntimeException {
 
   Remedy remedy() {
     return remedy;
+  }
+
+  /** How long to wait at least before another try. */
+  Optional<Duration> retryAfter() {
+    return getCause() instanceof RewardException e ? e.retryAfter() : Optional.empty();
   }
 
   /** The remedy once {@link #remedy} has failed again and again. */

@@ -210,7 +210,8 @@ public final class SupervisedRun {
   }
 
   private RunEnd pause(RunException e) {
-    Duration wait = backoff.next();
+    Duration own = backoff.next();
+    Duration wait = e.retryAfter().filter(wish -> wish.compareTo(own) > 0).orElse(own);
     return new RunEnd(
         RunStatus.PAUSED,
         e.code(),

@@ -7,7 +7,10 @@ import dev.vard.reward.RewardOutcome.Score;
 import dev.vard.spec.AskingSpec;
 import dev.vard.spec.AskingSpec.Range;
 import dev.vard.spec.RewardSpec.Normalise;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -60,7 +63,7 @@ class AskerTest {
   private static final class Counting implements Asker.Meter {
     private final AtomicBoolean goesOn = new AtomicBoolean(true);
     private int called;
-    private int failed;
+    private int askedAgain;
 
     @Override
     public void called() {
@@ -71,8 +74,8 @@ class AskerTest {
     public void answered(long nanos) {}
 
     @Override
-    public void failed(int queries) {
-      failed += queries;
+    public void askedAgain(int queries) {
+      askedAgain += queries;
     }
 
     @Override
@@ -110,7 +113,7 @@ class AskerTest {
     assertThat(ask(5, 4)).containsExactly(new Score(0), new Score(1), new Score(2), new Score(3));
     assertThat(reward.calls).containsExactly(List.of(0L, 1L, 2L, 3L), List.of(1L, 3L), List.of(3L));
     assertThat(meter.called).isEqualTo(3);
-    assertThat(meter.failed).isEqualTo(3);
+    assertThat(meter.askedAgain).isEqualTo(3);
   }
 
   @Test
@@ -145,6 +148,56 @@ class AskerTest {
 
     assertThat(ask(1, 1)).containsExactly(new Score(1));
     assertThat(System.nanoTime() - start).isGreaterThanOrEqualTo(300_000_000L);
+  }
+
+  @Test
+  void shouldTellOnceWhatIsWaitedFor() {
+    Failure busy = new Failure("BUSY", "quota", true, Optional.of(Duration.ofSeconds(5)));
+    reward.then(busy).then(new Score(1));
+    PrintStream err = System.err;
+    ByteArrayOutputStream told = new ByteArrayOutputStream();
+    System.setErr(new PrintStream(told, true, StandardCharsets.UTF_8));
+    try {
+      assertThat(ask(1, 1)).containsExactly(new Score(1));
+    } finally {
+      System.setErr(err);
+    }
+
+    assertThat(told.toString(StandardCharsets.UTF_8))
+        .containsOnlyOnce("Reward scripted is asked again in 5 s: quota");
+  }
+
+  @Test
+  void shouldNotWaitInPlaceForLongerThanAMinute() {
+    Duration wish = Asker.LONGEST_IN_PLACE.plusMillis(1);
+    Failure away = new Failure("BUSY", "away", true, Optional.of(wish));
+    reward.then(away);
+
+    assertThat(ask(5, 1)).containsExactly(away);
+    assertThat(meter.askedAgain).isZero();
+  }
+
+  @Test
+  void shouldBoundWhatAnyRewardWishes() {
+    Duration day = Failure.LONGEST_RETRY_AFTER;
+
+    assertThat(wish(Duration.ofSeconds(Long.MAX_VALUE))).contains(day);
+    assertThat(wish(Duration.ofHours(2))).contains(Duration.ofHours(2));
+    assertThat(wish(Duration.ZERO)).isEmpty();
+    assertThat(wish(Duration.ofSeconds(Long.MIN_VALUE))).isEmpty();
+  }
+
+  private static Optional<Duration> wish(Duration retryAfter) {
+    return new Failure("BUSY", "away", true, Optional.of(retryAfter)).retryAfter();
+  }
+
+  @Test
+  void shouldTellOfNoRetriesWhereThereAreNone() {
+    reward.then(BUSY, BUSY, BUSY);
+
+    assertThat(ask(0, 3)).containsExactly(BUSY, BUSY, BUSY);
+    assertThat(meter.called).isOne();
+    assertThat(meter.askedAgain).isZero();
   }
 
   @Test

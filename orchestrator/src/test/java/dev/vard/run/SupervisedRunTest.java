@@ -348,11 +348,13 @@ class SupervisedRunTest {
   @Test
   void shouldGoOnWithImagesThatWaitedForTheirScoresWhenItWasCancelled() throws Exception {
     AtomicInteger asked = new AtomicInteger();
+    CountDownLatch stuck = new CountDownLatch(1);
     Reward slow =
         Reward.of(
             "slow",
             (image, prompt) -> {
               if (asked.incrementAndGet() == 12) { // the third of iteration 2
+                stuck.countDown();
                 try {
                   new CountDownLatch(1).await();
                 } catch (InterruptedException e) {
@@ -364,6 +366,11 @@ class SupervisedRunTest {
     RunListener cancel =
         event -> {
           if (event.equals(new RunEvent.PhaseStarted(2, RunEvent.Phase.SCORE))) {
+            try {
+              stuck.await();
+            } catch (InterruptedException e) {
+              throw new IllegalStateException(e);
+            }
             Thread.currentThread().interrupt();
           }
         };

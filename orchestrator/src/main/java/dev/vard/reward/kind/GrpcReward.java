@@ -383,7 +383,8 @@ final class GrpcReward implements Reward {
     for (Any detail : status == null ? List.<Any>of() : status.getDetailsList()) {
       if (detail.is(RetryInfo.class)) {
         try {
-          return RewardMessages.duration(detail.unpack(RetryInfo.class).getRetryDelay());
+          return Optional.of(
+              RewardMessages.duration(detail.unpack(RetryInfo.class).getRetryDelay()));
         } catch (InvalidProtocolBufferException broken) {
           return Optional.empty();
         }

@@ -1,5 +1,6 @@
 package dev.vard.reward.kind;
 
+import dev.vard.reward.RewardOutcome.Failure;
 import java.time.Clock;
 import java.time.DateTimeException;
 import java.time.Duration;
@@ -11,14 +12,17 @@ import java.util.Optional;
 final class RetryAfter {
   private RetryAfter() {}
 
+  /** More digits are more seconds than a run ever waits. */
+  private static final int DIGITS = 9;
+
   /**
    * @return how long to wait; nothing where the value makes no sense, or it is time already
    */
   static Optional<Duration> parse(String value, Clock clock) {
     try {
       Duration wait =
-          value.matches("\\d{1,9}")
-              ? Duration.ofSeconds(Long.parseLong(value))
+          value.matches("[0-9]+")
+              ? Duration.ofSeconds(seconds(value.replaceFirst("^0+(?=.)", "")))
               : Duration.between(
                   clock.instant(),
                   DateTimeFormatter.RFC_1123_DATE_TIME.parse(value, Instant::from));
@@ -26,5 +30,11 @@ final class RetryAfter {
     } catch (DateTimeException e) {
       return Optional.empty();
     }
+  }
+
+  private static long seconds(String digits) {
+    return digits.length() <= DIGITS
+        ? Long.parseLong(digits)
+        : Failure.LONGEST_RETRY_AFTER.toSeconds();
   }
 }

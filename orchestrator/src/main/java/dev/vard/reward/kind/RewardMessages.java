@@ -65,13 +65,18 @@ final class RewardMessages {
         failure.getCode().isBlank() ? "UNNAMED" : Quoted.of(failure.getCode()),
         whose + " says: " + Quoted.of(failure.getMessage()),
         failure.getRetryable(),
-        failure.hasRetryAfter() ? duration(failure.getRetryAfter()) : Optional.empty());
+        failure.hasRetryAfter()
+            ? Optional.of(duration(failure.getRetryAfter()))
+            : Optional.empty());
   }
 
-  /** Empty unless it is above 0. */
-  static Optional<Duration> duration(com.google.protobuf.Duration duration) {
-    Duration wait = Duration.ofSeconds(duration.getSeconds(), duration.getNanos());
-    return wait.isPositive() ? Optional.of(wait) : Optional.empty();
+  /** Seconds and nanoseconds may be anything, whatever protobuf asks of them. */
+  static Duration duration(com.google.protobuf.Duration duration) {
+    try {
+      return Duration.ofSeconds(duration.getSeconds(), duration.getNanos());
+    } catch (ArithmeticException e) {
+      return duration.getSeconds() > 0 ? Failure.LONGEST_RETRY_AFTER : Duration.ZERO;
+    }
   }
 
   /** Empty if neither end is told. */

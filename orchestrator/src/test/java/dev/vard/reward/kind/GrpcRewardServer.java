@@ -29,12 +29,12 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 
 /** A real {@code vard.v1.RewardService} on loopback that answers as a test wants. */
-final class GrpcRewardServer implements AutoCloseable {
+public final class GrpcRewardServer implements AutoCloseable {
   private static final Metadata.Key<String> AUTHORIZATION =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
   /** Answers one call; may leave it open. */
-  interface Answer {
+  public interface Answer {
     void to(ScoreRequest request, StreamObserver<ScoreResponse> observer);
   }
 
@@ -44,7 +44,7 @@ final class GrpcRewardServer implements AutoCloseable {
   final List<String> tokens = new CopyOnWriteArrayList<>();
   final CountDownLatch cancelled = new CountDownLatch(1);
 
-  volatile Answer answer = GrpcRewardServer::scoreAll;
+  public volatile Answer answer = GrpcRewardServer::scoreAll;
   volatile DescribeRewardResponse description =
       DescribeRewardResponse.newBuilder().setName("crc").setVersion("1").build();
 
@@ -58,7 +58,7 @@ final class GrpcRewardServer implements AutoCloseable {
   private final String address;
   private final Server server;
 
-  GrpcRewardServer() throws IOException {
+  public GrpcRewardServer() throws IOException {
     this(0);
   }
 
@@ -82,7 +82,7 @@ final class GrpcRewardServer implements AutoCloseable {
             .start();
   }
 
-  String endpoint() {
+  public String endpoint() {
     return address + ":" + server.getPort();
   }
 

@@ -24,11 +24,11 @@ import javax.imageio.ImageIO;
 import javax.net.ssl.SSLContext;
 
 /** A real server of the HTTP kind on loopback that answers as a test wants. */
-final class HttpRewardServer implements AutoCloseable {
+public final class HttpRewardServer implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   /** Answers one call. */
-  interface Answer {
+  public interface Answer {
     void to(JsonNode request, HttpExchange exchange) throws IOException;
   }
 
@@ -37,7 +37,7 @@ final class HttpRewardServer implements AutoCloseable {
 
   final List<String> tokens = new CopyOnWriteArrayList<>();
 
-  volatile Answer answer = HttpRewardServer::scoreAll;
+  public volatile Answer answer = HttpRewardServer::scoreAll;
   volatile HttpHandler health = exchange -> give(exchange, 200, "{\"status\": \"ok\"}");
 
   private final CountDownLatch closed = new CountDownLatch(1);
@@ -45,7 +45,7 @@ final class HttpRewardServer implements AutoCloseable {
   private final HttpServer server;
   private final String scheme;
 
-  HttpRewardServer() throws IOException {
+  public HttpRewardServer() throws IOException {
     this(HttpServer.create(loopback(), 0), "http");
   }
 
@@ -68,7 +68,7 @@ final class HttpRewardServer implements AutoCloseable {
     return new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
   }
 
-  URI url() {
+  public URI url() {
     return URI.create(scheme + "://127.0.0.1:" + server.getAddress().getPort() + "/");
   }
 
@@ -100,7 +100,7 @@ final class HttpRewardServer implements AutoCloseable {
         request.get("prompt").get(index).textValue());
   }
 
-  static void give(HttpExchange exchange, int status, String body) throws IOException {
+  public static void give(HttpExchange exchange, int status, String body) throws IOException {
     byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
     exchange.sendResponseHeaders(status, bytes.length == 0 ? -1 : bytes.length);
     exchange.getResponseBody().write(bytes);
