@@ -118,6 +118,7 @@ public final class RunException extends RuntimeException {
                 INVALID_ARGUMENT,
                 MODEL_NOT_LOADABLE,
                 NOT_FINITE,
+                INCONSISTENT,
                 ERROR_CODE_UNSPECIFIED,
                 UNRECOGNIZED ->
                 remedy(e);
