@@ -159,7 +159,10 @@ public final class HtmlReport {
   /** The page shows a specification's text also where it cannot be parsed. */
   private JsonNode parse(String specification) {
     try {
-      Object tree = new Load(LoadSettings.builder().build()).loadFromString(specification);
+      // Read at once: the reader stumbles over an emoji that lies across two of its buffers.
+      LoadSettings settings =
+          LoadSettings.builder().setBufferSize(specification.length() + 1).build();
+      Object tree = new Load(settings).loadFromString(specification);
       return tree == null ? MissingNode.getInstance() : mapper.valueToTree(tree);
     } catch (YamlEngineException e) {
       return MissingNode.getInstance();

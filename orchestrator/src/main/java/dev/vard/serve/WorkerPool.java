@@ -8,8 +8,10 @@ import dev.vard.worker.WorkerLocation;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.IntStream;
@@ -55,6 +57,17 @@ final class WorkerPool implements AutoCloseable {
       throw new IllegalArgumentException(
           "the pool has embedded twice, but a process has one Python: name it once, and local for"
               + " more");
+    }
+    Set<WorkerLocation> remotes = new HashSet<>();
+    for (WorkerLocation location : locations) {
+      if (location instanceof WorkerLocation.Remote remote && !remotes.add(remote)) {
+        throw new IllegalArgumentException(
+            "the pool has the worker at "
+                + remote.host()
+                + ":"
+                + remote.port()
+                + " twice, but a run has a worker to itself: name it once");
+      }
     }
     this.opener = opener;
     this.slots =

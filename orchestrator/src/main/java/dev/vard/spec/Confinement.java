@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -25,8 +26,20 @@ import java.util.stream.Stream;
 public record Confinement(
     List<Path> modelRoots, boolean allowHub, int maxPrompts, Set<String> rewards) {
 
+  private static final Pattern ADDRESS =
+      Pattern.compile("java:[^\\s:]+|python:[^\\s:]+:[^\\s:]+|grpc:\\S+:\\d+|https?://\\S+");
+
   public Confinement {
     rewards = Set.copyOf(rewards);
+    for (String reward : rewards) {
+      if (!ADDRESS.matcher(reward).matches()) {
+        throw new IllegalArgumentException(
+            "the allowed reward '"
+                + reward
+                + "' can match nothing: give java:CLASS, python:MODULE:NAME, grpc:HOST:PORT or a"
+                + " URL");
+      }
+    }
     modelRoots = modelRoots.stream().map(root -> root.toAbsolutePath().normalize()).toList();
   }
 

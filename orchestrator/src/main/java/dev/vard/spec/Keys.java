@@ -29,6 +29,9 @@ final class Keys {
   private static final Decimal ANY_NUMBER = new Decimal(-Double.MAX_VALUE, false, Double.MAX_VALUE);
   private static final String KIND = "reward.kind";
 
+  /** Characters of a module's or a host's name. */
+  private static final int NAME_LENGTH = 512;
+
   static final String DEFAULT_WORKER = "local";
 
   static final Key<String> NAME =
@@ -77,7 +80,7 @@ final class Keys {
   static final Key<List<String>> TARGETS =
       Key.of(
           "model.adapter.targets",
-          new Texts("a list of module names"),
+          new Texts("a list of module names", NAME_LENGTH, true),
           List.of("to_q", "to_k", "to_v", "to_out.0"),
           "Ends of the names of the modules that get a LoRA, as PEFT takes them.");
 
@@ -90,9 +93,9 @@ final class Keys {
   static final Key<List<String>> PROMPTS_LIST =
       Key.optional(
           "prompts.list",
-          new Texts("a list of prompts"),
+          new Texts("a list of prompts", PromptFile.LONGEST, false),
           "`prompts.file`, or an unconditional model",
-          "The prompts themselves.");
+          "The prompts themselves; one that stands twice is drawn twice as often.");
 
   static final Key<SamplerSpec.Kind> SAMPLER_KIND =
       Key.of(
@@ -241,7 +244,7 @@ final class Keys {
   static final Key<List<String>> REWARD_ENDPOINTS =
       Key.required(
               "reward.endpoints",
-              new Texts("a list of host:port"),
+              new Texts("a list of host:port", NAME_LENGTH, true),
               "Servers of `vard.v1.RewardService`; more than one are taken in turns.")
           .onlyWith(KIND, RewardSource.Kind.GRPC);
   static final Key<String> REWARD_SERVED =

@@ -45,9 +45,6 @@ public final class SpecReader {
   /** All problems are told at once; a text with more than these is no specification. */
   static final int MOST_PROBLEMS = 100;
 
-  /** Bounded: the pattern's machine, and what comes after it, call themselves for each part. */
-  private static final Pattern KEY_PATH = Pattern.compile("[^.=]{1,99}(\\.[^.=]{1,99}){0,9}");
-
   private final Path workingDirectory;
   private final int processors;
   private final Optional<Confinement> confinement;
@@ -164,10 +161,8 @@ public final class SpecReader {
               yield new Tree.Mapping(source.at(0), Map.of());
             }
           };
-      for (String override : overrides) {
-        root = override(root, override);
-      }
-      collect(root, "");
+      Overrides commandLine = new Overrides(overrides, problems);
+      collect(commandLine.on(root), "");
       for (Key<?> key : Keys.ALL) {
         settle(key);
       }
@@ -179,46 +174,28 @@ public final class SpecReader {
       if (toSend || confinement.isPresent()) {
         leaveToServer();
       }
-      throwProblems(overrides);
+      throwProblems(commandLine.sources());
       RunSpec spec = spec(prompts, checkpoint, rewards.orElseThrow());
       for (Feasibility.Finding finding : Feasibility.refusals(spec)) {
         Origin origin = given.getOrDefault(finding.path(), source.at(0));
         add(Code.CONFLICT, origin, finding.path(), finding.message());
       }
-      throwProblems(overrides);
+      throwProblems(commandLine.sources());
       return spec;
     }
 
-    private void throwProblems(List<String> overrides) {
+    /**
+     * @param sources of the command line, in its order
+     */
+    private void throwProblems(List<String> sources) {
       if (problems.isEmpty()) {
         return;
       }
       // As they stand in the file, then as they stand on the command line.
-      List<String> sources = overrides.stream().map(Reading::sourceOf).toList();
       problems.sort(
           Comparator.comparing((SpecProblem problem) -> sources.indexOf(problem.origin().source()))
               .thenComparing(problem -> problem.origin().line()));
       throw new SpecException(problems);
-    }
-
-    private static String sourceOf(String override) {
-      return "--set " + override;
-    }
-
-    private Tree.Mapping override(Tree.Mapping root, String override) {
-      Origin origin = new Origin(sourceOf(override), 0);
-      int sign = override.indexOf('=');
-      if (sign < 1 || !KEY_PATH.matcher(override.substring(0, sign)).matches()) {
-        add(Code.BAD_YAML, origin, "", "this sets nothing; give key=value, as sampler.steps=20");
-        return root;
-      }
-      List<String> path = List.of(override.substring(0, sign).split("\\."));
-      int before = problems.size();
-      Tree value =
-          new TreeParser(origin, problems)
-              .parse(override.substring(sign + 1))
-              .orElse(new Tree.Scalar(origin, "", Tree.Scalar.Kind.NOTHING));
-      return problems.size() > before ? root : root.with(path, value);
     }
 
     /** Reads every value that has a key, and refuses those that have none. */
@@ -358,11 +335,7 @@ public final class SpecReader {
         return List.of();
       }
       try {
-        List<String> prompts =
-            Files.readAllLines(file).stream()
-                .map(String::strip)
-                .filter(line -> !line.isEmpty() && !line.startsWith("#"))
-                .toList();
+        List<PromptFile.Line> prompts = PromptFile.read(file);
         if (prompts.isEmpty()) {
           add(
               Code.OUT_OF_RANGE,
@@ -370,7 +343,21 @@ public final class SpecReader {
               Keys.PROMPTS_FILE.path(),
               "'" + name + "' holds no prompt; give a text file with a prompt a line");
         }
-        return prompts;
+        for (PromptFile.Line line : prompts) {
+          int length = PromptFile.length(line.prompt());
+          if (length > PromptFile.LONGEST) {
+            add(
+                Code.OUT_OF_RANGE,
+                new Origin(file.toString(), line.line()),
+                Keys.PROMPTS_FILE.path(),
+                "the prompt has "
+                    + length
+                    + " characters; give at most "
+                    + PromptFile.LONGEST
+                    + ", of which a text encoder reads some 77 tokens");
+          }
+        }
+        return prompts.stream().map(PromptFile.Line::prompt).toList();
       } catch (IOException e) {
         add(
             Code.MISSING_FILE,
@@ -811,6 +798,14 @@ public final class SpecReader {
             "reward.output",
             "has both index and class; remove one");
         return Optional.empty();
+      }
+      if (get(Keys.ONNX_TAKE) == RewardSource.Onnx.Take.MEAN) {
+        String why = "does nothing where the mean of all is taken; remove it";
+        refuse(Keys.ONNX_CLASS, why);
+        // The default is written out in what a run came to.
+        if (whole(Keys.ONNX_INDEX) != 0) {
+          refuse(Keys.ONNX_INDEX, why);
+        }
       }
       return file(Keys.REWARD_MODEL, get(Keys.REWARD_MODEL))
           .map(

@@ -9,6 +9,7 @@ import java.util.Map;
 import org.snakeyaml.engine.v2.api.Dump;
 import org.snakeyaml.engine.v2.api.DumpSettings;
 import org.snakeyaml.engine.v2.common.FlowStyle;
+import org.snakeyaml.engine.v2.schema.CoreSchema;
 
 /**
  * Writes a specification out in full, with every default named: reading it gives the same
@@ -24,7 +25,11 @@ public final class SpecWriter {
     SpecWriter writer = new SpecWriter();
     writer.add(spec);
     DumpSettings settings =
-        DumpSettings.builder().setDefaultFlowStyle(FlowStyle.BLOCK).setWidth(120).build();
+        DumpSettings.builder()
+            .setDefaultFlowStyle(FlowStyle.BLOCK)
+            .setWidth(120)
+            .setSchema(new CoreSchema())
+            .build();
     return new Dump(settings).dumpToString(writer.root);
   }
 

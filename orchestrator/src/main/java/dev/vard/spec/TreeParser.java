@@ -20,6 +20,7 @@ import org.snakeyaml.engine.v2.nodes.NodeTuple;
 import org.snakeyaml.engine.v2.nodes.ScalarNode;
 import org.snakeyaml.engine.v2.nodes.SequenceNode;
 import org.snakeyaml.engine.v2.nodes.Tag;
+import org.snakeyaml.engine.v2.schema.CoreSchema;
 
 /** Makes a {@link Tree} of YAML text. */
 final class TreeParser {
@@ -47,7 +48,13 @@ final class TreeParser {
 
   /** The document, or nothing where the text is empty or is no YAML. */
   Optional<Tree> parse(String yaml) {
-    LoadSettings settings = LoadSettings.builder().setLabel(source.source()).build();
+    LoadSettings settings =
+        LoadSettings.builder()
+            .setLabel(source.source())
+            .setSchema(new CoreSchema())
+            // Read at once: its reader stumbles over an emoji that lies across two of its buffers.
+            .setBufferSize(yaml.length() + 1)
+            .build();
     try {
       left = NODES + requireShallow(settings, yaml);
       return new Compose(settings).composeString(yaml).map(node -> tree(node, origin(node), "", 0));

@@ -59,15 +59,7 @@ sealed interface ValueType<T> {
 
     @Override
     public Long read(Tree tree) throws Mismatch {
-      if (!(tree instanceof Scalar scalar && scalar.kind() == Kind.WHOLE)) {
-        throw wrongType(tree);
-      }
-      long value;
-      try {
-        value = Long.decode(scalar.text().replaceFirst("^0o", "0"));
-      } catch (NumberFormatException e) {
-        throw new Mismatch(Code.OUT_OF_RANGE, scalar.text() + " is out of range");
-      }
+      long value = Numbers.whole(tree);
       if (value < least) {
         throw new Mismatch(Code.OUT_OF_RANGE, value + " is below " + least);
       }
@@ -99,26 +91,15 @@ sealed interface ValueType<T> {
 
     @Override
     public Double read(Tree tree) throws Mismatch {
-      if (!(tree instanceof Scalar scalar
-          && (scalar.kind() == Kind.WHOLE || scalar.kind() == Kind.DECIMAL))) {
-        throw wrongType(tree);
-      }
-      double value;
-      try {
-        value = Double.parseDouble(scalar.text());
-      } catch (NumberFormatException e) { // .inf and .nan
-        throw new Mismatch(Code.OUT_OF_RANGE, scalar.text() + " is not finite");
-      }
-      if (Double.isInfinite(value)) {
-        throw new Mismatch(Code.OUT_OF_RANGE, scalar.text() + " is not finite");
-      }
+      double value = Numbers.single(tree);
+      String text = ((Scalar) tree).text();
       if (value < least || above && value == least) {
         throw new Mismatch(
             Code.OUT_OF_RANGE,
-            scalar.text() + " is " + (above ? "not above " : "below ") + plain(least));
+            text + " is " + (above ? "not above " : "below ") + plain(least));
       }
       if (value > most) {
-        throw new Mismatch(Code.OUT_OF_RANGE, scalar.text() + " is above " + plain(most));
+        throw new Mismatch(Code.OUT_OF_RANGE, text + " is above " + plain(most));
       }
       return value;
     }
@@ -154,8 +135,13 @@ sealed interface ValueType<T> {
     }
   }
 
-  /** At least one text. */
-  record Texts(String form) implements ValueType<List<String>> {
+  /**
+   * At least one text.
+   *
+   * @param longest characters of each
+   * @param distinct whether one that is given twice is a mistake, rather than given double weight
+   */
+  record Texts(String form, int longest, boolean distinct) implements ValueType<List<String>> {
     @Override
     public String describe() {
       return form;
@@ -180,8 +166,19 @@ sealed interface ValueType<T> {
                   + item.describe()
                   + ", not text (quotes make it text)");
         }
+        String place = "item " + (texts.size() + 1);
         if (scalar.text().isBlank()) {
-          throw new Mismatch(Code.OUT_OF_RANGE, "item " + (texts.size() + 1) + " is blank");
+          throw new Mismatch(Code.OUT_OF_RANGE, place + " is blank");
+        }
+        int length = PromptFile.length(scalar.text());
+        if (length > longest) {
+          throw new Mismatch(
+              Code.OUT_OF_RANGE,
+              "%s has %d characters, and %d are the most".formatted(place, length, longest));
+        }
+        if (distinct && texts.contains(scalar.text())) {
+          throw new Mismatch(
+              Code.CONFLICT, place + " is '" + scalar.text() + "' again, which does nothing");
         }
         texts.add(scalar.text());
       }
@@ -263,8 +260,8 @@ sealed interface ValueType<T> {
       return switch (scalar.kind()) {
         case TEXT -> scalar.text();
         case BOOLEAN -> Boolean.parseBoolean(scalar.text());
-        case WHOLE -> new Whole(Long.MIN_VALUE, Long.MAX_VALUE).read(scalar);
-        case DECIMAL -> new Decimal(-Double.MAX_VALUE, false, Double.MAX_VALUE).read(scalar);
+        case WHOLE -> Numbers.whole(scalar);
+        case DECIMAL -> Numbers.decimal(scalar);
         case NOTHING -> throw new Mismatch(Code.WRONG_TYPE, name + ": " + tree.describe());
       };
     }

@@ -128,6 +128,16 @@ class HtmlReportTest {
     assertThat(data(page()).at("/ending/reason_code").asText()).isEqualTo("OUT_OF_MEMORY");
   }
 
+  /** The YAML library's reader stumbles over a pair of surrogates across two of its buffers. */
+  @Test
+  void shouldReadASpecificationFullOfEmoji() throws IOException {
+    MadeUpRun.vard(folder).withPrompt("a 😀".repeat(2_000)).write();
+    Path spec = folder.resolve("spec.resolved.yaml");
+    Files.writeString(spec, Files.readString(spec) + "x: " + "😀".repeat(3_000) + "\n");
+
+    assertThat(data(page()).path("reward").asText()).isEqualTo("jpeg-compressibility");
+  }
+
   @Test
   void shouldShowWarnings() throws IOException {
     MadeUpRun run = MadeUpRun.vard(folder).interruptedAfter(3).write();

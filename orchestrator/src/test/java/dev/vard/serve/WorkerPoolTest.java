@@ -161,6 +161,8 @@ class WorkerPoolTest {
   void shouldRefuseAPoolThatCannotBe() {
     assertThatThrownBy(() -> pool()).hasMessageContaining("has no worker");
     assertThatThrownBy(() -> pool("embedded", "embedded")).hasMessageContaining("one Python");
+    assertThatThrownBy(() -> pool("gpu:7777", "local", "gpu:7777"))
+        .hasMessageContaining("the worker at gpu:7777 twice");
     assertThatThrownBy(() -> pool("localhost")).hasMessageContaining("is no worker");
   }
 }

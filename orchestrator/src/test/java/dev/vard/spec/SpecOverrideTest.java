@@ -43,8 +43,28 @@ class SpecOverrideTest {
   }
 
   @Test
-  void shouldLetTheLastOneWin() {
-    assertThat(specs.read(SpecFixture.SPEC, "seed=1", "seed=2").seed()).isEqualTo(2);
+  void shouldRefuseAValueThatALaterOneReplaces() {
+    assertThat(
+            specs.problems(
+                SpecFixture.SPEC,
+                "seed=1",
+                "model.adapter.rank=4",
+                "seed=2",
+                "model.adapter={rank: 2}"))
+        .containsExactly(
+            "--set seed=1: does nothing, for seed=2 comes later; remove one",
+            "--set model.adapter.rank=4: does nothing, for model.adapter={rank: 2} comes later;"
+                + " remove one");
+  }
+
+  @Test
+  void shouldLetALaterOneChangePartOfASection() {
+    RunSpec spec =
+        specs.read(
+            SpecFixture.SPEC, "model.adapter={rank: 2, alpha: 4}", "model.adapter.alpha=16");
+
+    assertThat(spec.model().adapter().alpha()).isEqualTo(16);
+    assertThat(spec.model().adapter().rank()).isEqualTo(2);
   }
 
   @Test

@@ -124,7 +124,8 @@ class SpecReaderTest {
             "x.yaml:1: nmae: is no key of a specification; did you mean name?",
             "x.yaml:2: seed: -1 is below 0; give a whole number of at least 0",
             "x.yaml:3: model.dtype: 'float8' is unknown; give float32 or bfloat16",
-            "x.yaml:3: model.adapter.rank: 8.5 is a number; give a whole number from 1 to 1024",
+            "x.yaml:3: model.adapter.rank: 8.5 is a number, but not a whole one in range;"
+                + " give a whole number from 1 to 1024",
             "x.yaml:3: model.checkpoint: there is no folder 'models/none' in the working directory;"
                 + " give a folder in diffusers format or a hub id",
             "x.yaml:4: prompts.file: there is no file 'none.txt' in the working directory; give a"

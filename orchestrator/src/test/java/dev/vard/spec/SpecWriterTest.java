@@ -29,7 +29,8 @@ class SpecWriterTest {
         "algorithm={kind: ddpo, advantage-clip: 4}",
         "model.revision=fp16",
         "worker=gpu:7777",
-        "prompts={list: ['12', 'true', \"it's: # odd\", 'two\\nlines']}"
+        "prompts={list: ['12', 'true', \"it's: # odd\", 'two\\nlines']}",
+        "prompts={list: ['~', 'NULL', 'TRUE', '.5', '+3', '0x1F', '0o7', '007', '.inf', 'yes', '=']}"
       })
   void shouldWriteWhatReadsAsTheSameSpecification(String override) {
     RunSpec spec = specs.read(SpecFixture.SPEC, override);

@@ -74,6 +74,12 @@ record OnnxOutput(String reward, String name, Take take, int index, List<String>
               : "the model has no class '%s', it has %s; set reward.output.class to one of them"
                   .formatted(className, String.join(", ", classes)));
     }
+    if (index != classes.lastIndexOf(className)) {
+      throw wrong(
+          reward,
+          "the model has several classes '%s'; set reward.output.index to the one that is meant"
+              .formatted(className));
+    }
     return index;
   }
 
