@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +33,32 @@ def tiny_ddpm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkpoints") / "tiny-ddpm"
     testing.tiny_ddpm().save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def model(tiny_sd: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny Stable Diffusion, to be spoilt."""
+    return Path(shutil.copytree(tiny_sd, tmp_path / "model"))
+
+
+@pytest.fixture
+def pixels(tiny_ddpm: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny unconditional model."""
+    return Path(shutil.copytree(tiny_ddpm, tmp_path / "pixels"))
+
+
+def in_config(file: str, **changes: object) -> Callable[[Path], None]:
+    """Changes keys of a configuration; an Ellipsis takes the key away."""
+
+    def change(model: Path) -> None:
+        config = json.loads((model / file).read_text()) | changes
+        (model / file).write_text(json.dumps({key: value for key, value in config.items() if value is not ...}))
+
+    return change
+
+
+def in_index(**changes: object) -> Callable[[Path], None]:
+    return in_config("model_index.json", **changes)
 
 
 def open_request(checkpoint: Path, session_id: str = "s", **changes: Message | float) -> pb.OpenRequest:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from conftest import Client, refused
+from conftest import Client, in_config, in_index, refused
 from vard.v1 import worker_pb2 as pb
 
 
@@ -23,11 +23,6 @@ class Bomb:
 
     def __reduce__(self) -> tuple:
         return Path.touch, (self.target,)
-
-
-@pytest.fixture
-def model(tiny_sd: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(tiny_sd, tmp_path / "model"))
 
 
 @pytest.fixture
@@ -43,10 +38,6 @@ def bomb(exploded: Path) -> bytes:
 def test_the_bomb_works(bomb: bytes, exploded: Path) -> None:
     pickle.loads(bomb)
     assert exploded.exists()
-
-
-def edit(file: Path, **changes: object) -> None:
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
 PARTS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
@@ -86,14 +77,6 @@ def shards_of(part: str, shard: str) -> Callable[[Path], None]:
         (model / part / f"{PARTS[part]}.safetensors.index.json").write_text(json.dumps(index))
 
     return change
-
-
-def in_index(**changes: object) -> Callable[[Path], None]:
-    return lambda model: edit(model / "model_index.json", **changes)
-
-
-def in_config(file: str, **changes: object) -> Callable[[Path], None]:
-    return lambda model: edit(model / file, **changes)
 
 
 UNSAFE: dict[str, Callable[[Path], None]] = {

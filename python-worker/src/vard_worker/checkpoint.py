@@ -33,7 +33,7 @@ from vard.v1 import worker_pb2 as pb
 from vard_worker import exported
 from vard_worker.errors import WorkerError
 from vard_worker.finite import demand_finite, not_finite
-from vard_worker.model_folder import PICKLED
+from vard_worker.model_files import PICKLED
 from vard_worker.roots import Roots
 from vard_worker.session import LastChange, Session
 from vard_worker.trajectories import Trajectory

@@ -78,7 +78,8 @@ class Transitions:
 def transitions(scheduler: DDIMScheduler | DDPMScheduler, eta: float, device: torch.device) -> Transitions:
     """Reads the chain off a scheduler whose timesteps are set. ``eta`` is DDIM's η; DDPM has none.
 
-    Raises ValueError for what has no closed form here: dynamic thresholding, learned variances.
+    Raises ValueError for what has no closed form here: dynamic thresholding, learned variances, a schedule that is
+    without noise, or nothing but noise, before its end.
     """
     config = scheduler.config
     if getattr(config, "thresholding", False):
@@ -95,6 +96,8 @@ def transitions(scheduler: DDIMScheduler | DDPMScheduler, eta: float, device: to
         else:
             prev, end = t - config.num_train_timesteps // scheduler.num_inference_steps, float(scheduler.final_alpha_cumprod)
         a, a_prev = float(alphas[t]), float(alphas[prev]) if prev >= 0 else end
+        if not 0 <= a < 1 or not 0 < a_prev <= 1:
+            raise ValueError(f"the noise schedule has no step from timestep {t}: ᾱ is {a:g} there and {a_prev:g} after it; correct its betas")
         if isinstance(scheduler, DDPMScheduler):
             alpha = a / a_prev
             small = (1 - a_prev) / (1 - a) * (1 - alpha)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from diffusers import DDIMScheduler, DDPMPipeline, DDPMScheduler, StableDiffusionPipeline
+from diffusers import AutoencoderKL, DDPMPipeline, StableDiffusionPipeline, UNet2DConditionModel, UNet2DModel
 from huggingface_hub import hf_hub_download
 from torch import nn
+from transformers import CLIPTextModel
 
 from vard.v1 import worker_pb2 as pb
-from vard_worker import model_folder
+from vard_worker import model_files, model_folder, noise_schedule
 from vard_worker.errors import WorkerError, invalid, is_out_of_memory
 from vard_worker.model import DiffusionModel, TextToImageModel, UnconditionalModel
 from vard_worker.roots import Roots
@@ -21,6 +22,10 @@ UNREAD = {
     "DDPMPipeline": {},
 }
 """Parts that do not take part in drawing an image, and are not loaded."""
+NETWORKS = {
+    "StableDiffusionPipeline": {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel},
+    "DDPMPipeline": {"unet": UNet2DModel},
+}
 DTYPES = {pb.FLOAT32: torch.float32, pb.BFLOAT16: torch.bfloat16}
 
 
@@ -33,56 +38,65 @@ def load(model: pb.ModelConfig, sampler: pb.SamplerConfig, seed: int, roots: Roo
         folder = download(model)
     else:
         roots.check_links(folder)
-    name = model_folder.check(folder, model.checkpoint)
-    try:
-        pipeline = PIPELINES[name].from_pretrained(folder, dtype=dtype, use_safetensors=True, **UNREAD[name])
-    except Exception as error:  # from_pretrained raises what its dozens of loaders raise
-        if is_out_of_memory(error):
-            raise
-        raise not_loadable(model, f"{type(error).__name__}: {error}") from error
+    contents = model_folder.check(folder, sampler.kind, model.checkpoint)
+    unconditional = contents.pipeline == "DDPMPipeline"
+    if unconditional and sampler.guidance != 1:
+        raise invalid("sampler.guidance", f"{sampler.guidance:g}, but this model takes no prompt; give 1")
+    pipeline = load_pipeline(folder, contents, dtype, model)
     pipeline.set_progress_bar_config(disable=True)
     for part in pipeline.components.values():
         if isinstance(part, nn.Module):
-            part.eval().requires_grad_(False).to(device)
+            part.eval().requires_grad_(False).to(device, dtype)
 
-    config = pipeline.unet.config
-    if name == "DDPMPipeline":
-        if sampler.guidance != 1:
-            raise invalid("sampler.guidance", f"{sampler.guidance:g}, but this model takes no prompt; give 1")
-        if config.class_embed_type is not None or config.num_class_embeds is not None:
-            raise not_loadable(model, "its UNet is conditioned on classes, which is not supported")
-        if config.in_channels not in (1, 3):
-            raise not_loadable(model, f"its UNet draws {config.in_channels} channels; 1 or 3 are supported")
-    elif config.in_channels != pipeline.vae.config.latent_channels:
-        raise not_loadable(model, f"its UNet takes {config.in_channels} channels but its VAE has {pipeline.vae.config.latent_channels}: an inpainting or editing model, which is not supported")
-
-    kind = {pb.SamplerConfig.DDIM: DDIMScheduler, pb.SamplerConfig.DDPM: DDPMScheduler}[sampler.kind]
     # A scheduler's own clip_sample is meant for pixels. Latents are not bounded by 1, and configurations of other
     # schedulers, which lack the key, would get the default: true.
-    clip = {"clip_sample": False} if name == "StableDiffusionPipeline" else {}
-    pipeline.scheduler = kind.from_config(pipeline.scheduler.config, **clip)
-    if not 1 <= sampler.steps <= pipeline.scheduler.config.num_train_timesteps:
-        raise invalid("sampler.steps", f"{sampler.steps} is outside 1..{pipeline.scheduler.config.num_train_timesteps}")
+    clip = {} if unconditional else {"clip_sample": False}
+    pipeline.scheduler = noise_schedule.chain_scheduler(pipeline.scheduler, sampler.kind, model.checkpoint, **clip)
+    trained = pipeline.scheduler.config.num_train_timesteps
+    if not 1 <= sampler.steps <= trained:
+        raise invalid("sampler.steps", f"{sampler.steps} is outside 1..{trained}")
     pipeline.scheduler.set_timesteps(sampler.steps)
-    first, trained = int(pipeline.scheduler.timesteps.max()), pipeline.scheduler.config.num_train_timesteps
+    first = int(pipeline.scheduler.timesteps.max())
     if first >= trained:
         raise invalid("sampler.steps", f"{sampler.steps} from the scheduler's steps_offset on begin at timestep {first}, beyond the {trained} it was trained for; give fewer")
 
+    noise_schedule.check_root(pipeline.scheduler, sampler.eta)
+
     def fresh_unet() -> nn.Module:
-        unet = type(pipeline.unet).from_pretrained(folder, subfolder="unet", dtype=dtype, use_safetensors=True)
+        variant = contents.variants.get("unet")
+        unet = type(pipeline.unet).from_pretrained(folder / "unet", variant=variant, dtype=dtype, use_safetensors=True)
         return unet.eval().requires_grad_(False).to(device)
 
-    make = TextToImageModel if name == "StableDiffusionPipeline" else UnconditionalModel
+    make = UnconditionalModel if unconditional else TextToImageModel
     try:
         diffusion_model = make(pipeline, sampler.guidance, dtype, sampler.eta, fresh_unet)
     except ValueError as error:
-        raise not_loadable(model, str(error)) from error
+        raise not_loadable(model, f"{noise_schedule.FILE}: {error}") from error
     diffusion_model.add_adapter(model.adapter, seed)
     return diffusion_model
 
 
+def load_pipeline(
+    folder: Path, contents: model_folder.Contents, dtype: torch.dtype, model: pb.ModelConfig
+) -> StableDiffusionPipeline | DDPMPipeline:
+    """The folder's pipeline, all of its networks in ``dtype``, whatever their files are in."""
+    options = {"dtype": dtype, "use_safetensors": True}
+    make = PIPELINES[contents.pipeline]
+    try:
+        variants = {
+            # A pipeline takes one variant for all its parts; here each part has the most precise that is there.
+            part: NETWORKS[contents.pipeline][part].from_pretrained(folder / part, variant=variant, **options)
+            for part, variant in contents.variants.items()
+        }
+        return make.from_pretrained(folder, **options, **variants, **UNREAD[contents.pipeline])
+    except Exception as error:  # from_pretrained raises what its dozens of loaders raise
+        if is_out_of_memory(error):
+            raise
+        raise not_loadable(model, f"{type(error).__name__}: {error}") from error
+
+
 def not_loadable(model: pb.ModelConfig, why: str) -> WorkerError:
-    return model_folder.not_loadable(model.checkpoint, why)
+    return model_files.not_loadable(model.checkpoint, why)
 
 
 def choose_device(name: str) -> torch.device:
@@ -106,8 +120,20 @@ def download(model: pb.ModelConfig) -> Path:
     try:
         index = hf_hub_download(model.checkpoint, model_folder.INDEX, revision=revision)
         name = model_folder.check_index(Path(index), model.checkpoint)
-        return Path(PIPELINES[name].download(model.checkpoint, revision=revision, use_safetensors=True, **UNREAD[name]))
+        options = {"revision": revision, "use_safetensors": True, **UNREAD[name]}
+        return Path(downloaded(PIPELINES[name], model.checkpoint, options))
     except WorkerError:
         raise
     except Exception as error:
         raise not_loadable(model, f"neither a folder here nor a model that the hub gave: {error}") from error
+
+
+def downloaded(pipeline: type[StableDiffusionPipeline | DDPMPipeline], checkpoint: str, options: dict[str, object]) -> str:
+    try:
+        return pipeline.download(checkpoint, **options)
+    except OSError as error:
+        # A model may have its safetensors as fp16 alone, beside pickles.
+        try:
+            return pipeline.download(checkpoint, variant="fp16", **options)
+        except Exception:  # what was wrong with the plain ones says more
+            raise error from None

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from vard.v1 import worker_pb2 as pb
 from vard_worker.adapter_targets import check_adapter_targets
 from vard_worker.diffusion import Transitions, transitions
+from vard_worker.errors import invalid
 from vard_worker.finite import demand_finite
 
 ADAPTER = "default"
@@ -169,6 +170,8 @@ class DiffusionModel(ABC):
 
     def encoder(self) -> tuple[Callable[[Tensor, Tensor, Tensor | None], Tensor], int]:
         """The frozen encoder half of the pretrained network, differentiable in x, and its output's channels."""
+        if self.unet.mid_block is None:
+            raise invalid("value.kind", "ENCODER reads the UNet's middle block, and this one has none (unet/config.json: mid_block_type); give CONV")
 
         class Reached(Exception):
             pass
@@ -209,7 +212,8 @@ class TextToImageModel(DiffusionModel):
 
     @property
     def condition_width(self) -> int:
-        return self.unet.config.cross_attention_dim
+        # What the UNet makes of it, by a projection of its own, may be wider.
+        return self.pipeline.text_encoder.config.hidden_size
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

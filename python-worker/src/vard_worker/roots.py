@@ -52,11 +52,11 @@ class Roots:
         return folder
 
     def model(self, checkpoint: str) -> Path | None:
-        """The folder that a model is loaded from, or None where it is to come from the hub."""
+        """What a model is loaded from, a folder if it is one that can be; or None where it is to come from the hub."""
         field = "model.checkpoint"
         check_name(field, checkpoint)
         if not self.confined:
-            return Path(checkpoint) if os.path.isdir(checkpoint) else None
+            return Path(checkpoint) if os.path.exists(checkpoint) else None
         folder = resolved(checkpoint, self.models)
         if folder is not None:
             return folder
