@@ -127,18 +127,6 @@ def test_a_prompt_that_the_unet_projects_is_read(client: Client, model: Path) ->
         assert learner.improve(["a", "b"]).steps[0].gradient_norm > 0
 
 
-def test_an_encoder_value_needs_a_middle_block(client: Client, model: Path) -> None:
-    shutil.rmtree(model / "unet")
-    UNet2DConditionModel(
-        sample_size=8, block_out_channels=(16, 32), layers_per_block=1, norm_num_groups=8, attention_head_dim=2, cross_attention_dim=32,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"), mid_block_type=None,
-    ).save_pretrained(model / "unet")  # fmt: skip
-    client.open(model)
-    with refused(pb.INVALID_ARGUMENT) as caught:
-        Client(client.handler, "encoder").open(model, value=pb.ValueConfig(kind=pb.ValueConfig.ENCODER))
-    assert caught.value.field == "value.kind" and "mid_block_type" in caught.value.message
-
-
 # ------------------------------------------------------------------------------------------------ files
 
 

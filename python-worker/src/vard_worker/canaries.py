@@ -21,11 +21,12 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import nn
 
 from vard.v1 import worker_pb2 as pb
-from vard_worker import model_folder
 from vard_worker.diffusion import transitions
 from vard_worker.errors import Cancellation, WorkerError, is_out_of_memory
 from vard_worker.finite import not_finite
 from vard_worker.model import ADAPTER, DiffusionModel, TextToImageModel
+from vard_worker.model_files import not_loadable
+from vard_worker.noise_schedule import ROOTED_ETA, has_root
 from vard_worker.plain import PROMPTS, SEEDS, Drawn, draw
 from vard_worker.training import frozen
 
@@ -54,7 +55,7 @@ def check_weights(model: DiffusionModel, checkpoint: str) -> None:
         for part, module in model.pipeline.components.items():
             if isinstance(module, nn.Module) and (name := not_finite([*module.named_parameters(), *module.named_buffers()])):
                 name = name.replace(".base_layer", "")
-                raise model_folder.not_loadable(
+                raise not_loadable(
                     checkpoint, f"{part}: {name} has NaN or infinite numbers: the file is damaged, or overflowed when it was saved as fp16; use another copy, or one saved in float32"
                 )
 
@@ -216,6 +217,9 @@ def short(session: Session) -> Session:
     model = copy.copy(session.model)
     model.scheduler = model.new_scheduler()
     model.scheduler.set_timesteps(min(STEPS, session.model.transitions.steps))
+    if not has_root(model.scheduler, model.eta):
+        # This few steps may lack it where the session's have it.
+        model.eta = ROOTED_ETA
     model.transitions = transitions(model.scheduler, model.eta, model.device)
     return dataclasses.replace(session, model=model, trajectories={})
 

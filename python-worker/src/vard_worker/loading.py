@@ -46,7 +46,7 @@ def load(model: pb.ModelConfig, sampler: pb.SamplerConfig, seed: int, roots: Roo
     pipeline.set_progress_bar_config(disable=True)
     for part in pipeline.components.values():
         if isinstance(part, nn.Module):
-            part.eval().requires_grad_(False).to(device, dtype)
+            part.eval().requires_grad_(False).to(device)
 
     # A scheduler's own clip_sample is meant for pixels. Latents are not bounded by 1, and configurations of other
     # schedulers, which lack the key, would get the default: true.

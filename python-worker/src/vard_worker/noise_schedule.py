@@ -31,6 +31,8 @@ PREDICTIONS = ("epsilon", "v_prediction", "sample")
 SPACINGS = ("leading", "trailing", "linspace")
 MOST_TIMESTEPS = 100_000
 """The published models have 1,000 to 4,000; the schedule is held in memory."""
+ROOTED_ETA = 0.99
+"""Near enough to 1, and always with a root: see ``has_root``."""
 
 
 def reason(scheduler: str) -> str:
@@ -126,24 +128,29 @@ def chain_scheduler(saved: SchedulerMixin, kind: int, checkpoint: str, **changes
     return ours
 
 
-def check_root(scheduler: DDIMScheduler | DDPMScheduler, eta: float) -> None:
-    """Refuses an η with which diffusers' DDIM step, formula 12 of arXiv 2010.02502, takes the root of a negative number.
+def has_root(scheduler: DDIMScheduler | DDPMScheduler, eta: float) -> bool:
+    """Whether diffusers' DDIM step, formula 12 of arXiv 2010.02502, takes the root of no negative number.
 
     √(1 - ᾱ_prev - σ²) is 0 where the chain starts in pure noise and η is 1, and in float32 below 0 for most numbers of
-    steps: every image would be NaN, in a plain pipeline too. ``scheduler`` has its timesteps. Raises INVALID_ARGUMENT.
+    steps: every image would be NaN, in a plain pipeline too. ``scheduler`` has its timesteps.
     """
     if isinstance(scheduler, DDPMScheduler):
-        return
+        return True
     t = scheduler.timesteps
     prev = t - scheduler.config.num_train_timesteps // scheduler.num_inference_steps
     a = scheduler.alphas_cumprod[t]
     a_prev = torch.where(prev >= 0, scheduler.alphas_cumprod[prev.clamp(min=0)], scheduler.final_alpha_cumprod)
     sigma = eta * ((1 - a_prev) / (1 - a) * (1 - a / a_prev)) ** 0.5
-    if (1 - a_prev - sigma**2 < 0).any():
+    return not bool((1 - a_prev - sigma**2 < 0).any())
+
+
+def check_root(scheduler: DDIMScheduler | DDPMScheduler, eta: float) -> None:
+    """Raises INVALID_ARGUMENT for an η without a root, and says which has one."""
+    if not has_root(scheduler, eta):
         raise invalid(
             "sampler.eta",
-            f"{eta:g} makes each image NaN with this model's noise schedule, which starts in pure noise, and {len(t)} steps, in plain diffusers too;"
-            " give 0.99, or sampler.kind: ddpm",
+            f"{eta:g} makes each image NaN with this model's noise schedule, which starts in pure noise, and {scheduler.num_inference_steps} steps,"
+            f" in plain diffusers too; give {ROOTED_ETA}, or sampler.kind: ddpm",
         )
 
 

@@ -110,7 +110,8 @@ def draw_pixels(model: DiffusionModel, unet: nn.Module, generators: list[torch.G
 
 def pipeline_with(model: TextToImageModel, unet: nn.Module) -> StableDiffusionPipeline:
     """A pipeline of its own, with the session's parts but this network and a scheduler that has drawn nothing yet."""
-    parts = model.pipeline.components | {"unet": unet, "scheduler": model.new_scheduler()}
-    pipeline = StableDiffusionPipeline(**parts, requires_safety_checker=False)
+    pipeline = StableDiffusionPipeline(**model.pipeline.components | {"unet": unet}, requires_safety_checker=False)
+    # Not by the constructor, which sets a scheduler's steps_offset to 1.
+    pipeline.scheduler = model.new_scheduler()
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
