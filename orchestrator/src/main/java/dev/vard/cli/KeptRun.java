@@ -4,6 +4,7 @@ import dev.vard.reward.kind.RewardEnvironment;
 import dev.vard.reward.kind.RewardKinds;
 import dev.vard.run.Backoff;
 import dev.vard.run.FineTuning;
+import dev.vard.run.KeptSpec;
 import dev.vard.run.RunEnd;
 import dev.vard.run.RunEvent;
 import dev.vard.run.RunFolder;
@@ -12,6 +13,7 @@ import dev.vard.run.RunStatus;
 import dev.vard.run.SupervisedRun;
 import dev.vard.run.WorkerSource;
 import dev.vard.spec.RunSpec;
+import dev.vard.spec.SpecException;
 import dev.vard.spec.SpecReader;
 import dev.vard.spec.SpecWriter;
 import dev.vard.store.Database;
@@ -81,13 +83,25 @@ final class KeptRun implements AutoCloseable {
    * The run of a folder, to go on with.
    *
    * @param worker another worker than the specification's
+   * @param discardEdits whether to go on though the specification's files were edited since
+   * @throws SpecException if they were, with what was edited
    */
   static KeptRun resume(
-      Path root, SpecReader reader, Optional<String> worker, WorkerSecurity security) {
+      Path root,
+      SpecReader reader,
+      Optional<String> worker,
+      boolean discardEdits,
+      WorkerSecurity security) {
     OpenStore database = open(root);
     try {
       String id = database.store().queue(EnumSet.allOf(RunStatus.class)).getFirst().id();
       StoredRun run = database.store().find(id).orElseThrow();
+      KeptSpec kept = KeptSpec.of(root, run.specification());
+      if (discardEdits) {
+        kept.discardEdits();
+      } else {
+        kept.requireUnedited();
+      }
       RunSpec spec =
           reader.read(
               run.specification(),

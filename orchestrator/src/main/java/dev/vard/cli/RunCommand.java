@@ -67,6 +67,13 @@ final class RunCommand implements Callable<Integer> {
   private Optional<Path> resume = Optional.empty();
 
   @Option(
+      names = "--discard-edits",
+      description =
+          "With --resume: go on as the run was begun, though its specification was edited since;"
+              + " the edited file is set aside.")
+  private boolean discardEdits;
+
+  @Option(
       names = "--ephemeral",
       description = "Keep no database and no checkpoints: the run cannot be gone on with.")
   private boolean ephemeral;
@@ -132,6 +139,9 @@ final class RunCommand implements Callable<Integer> {
 
   private int newRun() throws InterruptedException {
     Path file = specification.orElseThrow(() -> wrong("give a SPEC, or --resume DIR"));
+    if (discardEdits) {
+      throw wrong("--discard-edits belongs to --resume; remove it");
+    }
     RunSpec spec = read(file);
     out.filter(folder -> !RunFolder.isFree(folder))
         .ifPresent(
@@ -154,14 +164,24 @@ final class RunCommand implements Callable<Integer> {
   }
 
   private int resumeRun(Path root) throws InterruptedException {
-    if (specification.isPresent() || !overrides.isEmpty() || out.isPresent() || ephemeral) {
-      throw wrong("--resume goes on with a run as it is: without SPEC, --set, --out, --ephemeral");
+    List<String> idle = new ArrayList<>(overrides.stream().map(set -> "--set " + set).toList());
+    specification.ifPresent(file -> idle.addFirst(file.toString()));
+    out.ifPresent(folder -> idle.add("--out"));
+    if (ephemeral) {
+      idle.add("--ephemeral");
+    }
+    if (!idle.isEmpty()) {
+      throw wrong(
+          ("--resume goes on with a run as it was begun, and would not heed %s: leave that away, or"
+                  + " start a new run (vard run %s)")
+              .formatted(
+                  String.join(", ", idle), specification.orElse(root.resolve("spec.yaml"))));
     }
     if (!KeptRun.isIn(root)) {
       throw wrong("--resume " + root + ": no run was kept there; name the folder of a run");
     }
     try (Cancellation cancellation = Cancellation.ofThisThread(console);
-        KeptRun run = KeptRun.resume(root, reader, worker, security.get())) {
+        KeptRun run = KeptRun.resume(root, reader, worker, discardEdits, security.get())) {
       if (run.done()) {
         console
             .err()

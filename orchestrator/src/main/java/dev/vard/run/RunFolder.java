@@ -99,7 +99,7 @@ public record RunFolder(Path root, String runId) {
    * @throws RunException STORAGE
    */
   void prepare(RunSpec spec, boolean begun) {
-    Path resolved = root.resolve("spec.resolved.yaml");
+    Path resolved = root.resolve(KeptSpec.RESOLVED);
     if (begun && !Files.isReadable(resolved)) {
       throw RunException.storage(
           "the run's folder " + root + " is not there or cannot be read: bring it back", null);
@@ -107,7 +107,10 @@ public record RunFolder(Path root, String runId) {
     try {
       Files.createDirectories(root.resolve("samples"));
       Files.createDirectories(root.resolve("checkpoints"));
-      write(resolved, SpecWriter.write(spec));
+      // A run stays as it was begun; what somebody made of the file since is not written over.
+      if (!Files.exists(resolved)) {
+        write(resolved, SpecWriter.write(spec));
+      }
     } catch (IOException e) {
       throw RunException.storage("the run's folder " + root + " cannot be written: " + e, e);
     }
@@ -122,11 +125,7 @@ public record RunFolder(Path root, String runId) {
 
   /** Keeps the specification as it was given. */
   public void keepSpec(Path file) {
-    try {
-      Files.copy(file, root.resolve("spec.yaml"));
-    } catch (IOException e) {
-      throw RunException.storage(file + " cannot be copied to " + root + ": " + e, e);
-    }
+    KeptSpec.keep(file, root);
   }
 
   public Path export() {
