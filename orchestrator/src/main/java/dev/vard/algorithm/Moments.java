@@ -10,6 +10,11 @@ import java.util.List;
 public record Moments(long count, double mean, double squares) {
   public static final Moments NONE = new Moments(0, 0, 0);
 
+  public Moments {
+    NotFiniteException.finite(mean, "the mean of the scores");
+    NotFiniteException.finite(squares, "the variance of the scores");
+  }
+
   /** Of numbers. */
   public static Moments of(List<Double> values) {
     return NONE.with(values);

@@ -17,6 +17,9 @@ public sealed interface Objective {
   record ClippedRatio(List<Double> advantages, double clip) implements Objective {
     public ClippedRatio {
       advantages = List.copyOf(advantages);
+      for (int i = 0; i < advantages.size(); i++) {
+        NotFiniteException.finite(advantages.get(i), "the advantage of trajectory " + i);
+      }
     }
   }
 }

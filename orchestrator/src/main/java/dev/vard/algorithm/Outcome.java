@@ -59,9 +59,7 @@ public sealed interface Outcome {
 
   private static List<Double> finite(String what, List<Double> values) {
     for (double value : values) {
-      if (!Double.isFinite(value)) {
-        throw new IllegalArgumentException("a " + what + " is " + value + "; it must be finite");
-      }
+      NotFiniteException.finite(value, "a " + what);
     }
     return List.copyOf(values);
   }

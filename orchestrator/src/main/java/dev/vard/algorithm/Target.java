@@ -5,4 +5,8 @@ package dev.vard.algorithm;
  *
  * @param value the normalised reward
  */
-public record Target(String trajectoryId, double value) {}
+public record Target(String trajectoryId, double value) {
+  public Target {
+    NotFiniteException.finite(value, "the target of trajectory " + trajectoryId);
+  }
+}

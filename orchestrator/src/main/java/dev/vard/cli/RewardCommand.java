@@ -1,5 +1,6 @@
 package dev.vard.cli;
 
+import dev.vard.algorithm.NotFiniteException;
 import dev.vard.reward.RewardException;
 import dev.vard.reward.Rewards;
 import dev.vard.reward.kind.RewardEnvironment;
@@ -113,7 +114,7 @@ final class RewardCommand implements Callable<Integer> {
         console.out().print(new CalibrationTable(calibration).text());
       }
       return calibration.complete() ? ExitCode.OK : ExitCode.FAILED;
-    } catch (RewardException e) {
+    } catch (RewardException | NotFiniteException e) {
       console.err().println("vard: " + e.getMessage());
       return ExitCode.FAILED;
     } catch (InterruptedException e) {

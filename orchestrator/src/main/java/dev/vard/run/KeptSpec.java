@@ -70,9 +70,9 @@ public final class KeptSpec {
                 SpecProblem.Code.CONFLICT,
                 new Origin(file.toString(), 0),
                 "",
-                ("was edited since the run began (%s), but a run goes on as it was begun; start a new"
-                        + " run (vard run %s), or go on as before with --discard-edits, which sets the"
-                        + " edited file aside as %s")
+                ("was edited since the run began (%s), but a run goes on as it was begun; start a"
+                        + " new run (vard run %s), or go on as before with --discard-edits, which"
+                        + " sets the edited file aside as %s")
                     .formatted(String.join("; ", edits), file, aside(name).getFileName())));
       }
     }

@@ -1,6 +1,7 @@
 package dev.vard.run;
 
 import dev.vard.algorithm.Moments;
+import dev.vard.algorithm.NotFiniteException;
 import dev.vard.reward.Answer;
 import dev.vard.reward.Rewards;
 import dev.vard.spec.RewardSpec.Normalise;
@@ -20,6 +21,9 @@ import java.util.stream.IntStream;
  * queries: whoever goes on with a run comes to the same.
  */
 final class RewardSum {
+  /** Its square, summed over all that a run may score, is finite. */
+  private static final double LARGEST = 1.0e100;
+
   private final List<Rewards.Part> parts;
   private final RunJournal journal;
   private final IntUnaryOperator due;
@@ -67,6 +71,12 @@ final class RewardSum {
       double term = parts.get(i).weight() * (raw ? score : scales.get(i).normalise(score));
       // As it is where nothing is to be added: 0 + -0.0 is another number.
       sum = i == 0 ? term : sum + term;
+    }
+    if (!(Math.abs(sum) <= LARGEST)) {
+      throw new NotFiniteException(
+          "the reward %s is too large to take a mean and deviation of: let it stay below 1e100, by"
+                  .formatted(sum)
+              + " smaller scores (reward.range refuses larger ones) or a smaller reward.weight");
     }
     return OptionalDouble.of(sum);
   }

@@ -3,6 +3,7 @@ package dev.vard.run;
 import dev.vard.algorithm.Action;
 import dev.vard.algorithm.Algorithm;
 import dev.vard.algorithm.AlgorithmState;
+import dev.vard.algorithm.NotFiniteException;
 import dev.vard.algorithm.Outcome;
 import dev.vard.algorithm.Progress;
 import dev.vard.algorithm.Step;
@@ -121,6 +122,8 @@ final class RunEngine {
     } catch (WorkerException e) {
       throw stopped(RunException.of(doing(), e, met));
     } catch (RewardException e) {
+      throw stopped(RunException.of(doing(), e));
+    } catch (NotFiniteException e) {
       throw stopped(RunException.of(doing(), e));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();

@@ -1,5 +1,6 @@
 package dev.vard.run;
 
+import dev.vard.algorithm.NotFiniteException;
 import dev.vard.proto.v1.ErrorCode;
 import dev.vard.reward.RewardException;
 import dev.vard.worker.WorkerException;
@@ -129,6 +130,10 @@ public final class RunException extends RuntimeException {
   static RunException of(String when, RewardException e) {
     Remedy remedy = e.retryable() ? Remedy.WAIT : Remedy.LOOK;
     return new RunException("REWARD_FAILED", remedy, when + ": " + e.getMessage(), e);
+  }
+
+  static RunException of(String when, NotFiniteException e) {
+    return new RunException("NOT_FINITE", Remedy.NONE, when + ": " + e.getMessage(), e);
   }
 
   static RunException cancelled(String when, Throwable cause) {

@@ -270,10 +270,10 @@ class VardTest {
   @Test
   void shouldNotLetNaNIn() {
     assertThatThrownBy(() -> new Outcome.Rewarded(List.of(OptionalDouble.of(Double.NaN))))
-        .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("a reward is NaN; it must be finite");
+        .isInstanceOf(NotFiniteException.class)
+        .hasMessage("a reward became NaN");
     assertThatThrownBy(() -> new Outcome.Improved(List.of(Double.POSITIVE_INFINITY)))
-        .isInstanceOf(IllegalArgumentException.class);
+        .isInstanceOf(NotFiniteException.class);
   }
 
   @Test
