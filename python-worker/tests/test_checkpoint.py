@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from conftest import Client, refused
 from vard.v1 import worker_pb2 as pb
@@ -271,3 +272,31 @@ def test_a_checkpoint_outlives_a_move(trained: Client, tmp_path: Path) -> None:
     moved = shutil.move(save(trained, tmp_path / "c"), tmp_path / "d")
     restored = restore(trained, Path(moved), "restored")
     assert restored.export(tmp_path / "one").sha256 == trained.export(tmp_path / "other").sha256
+
+
+def test_an_adapter_is_not_restored_onto_other_weights(client: Client, tiny_sd: Path, tmp_path: Path) -> None:
+    """Of the same shapes: a fine-tune in its place, or the hub's default revision a week later."""
+    model = Path(shutil.copytree(tiny_sd, tmp_path / "model"))
+    client.open(model)
+    client.sample(IDS)
+    folder = save(client, tmp_path / "c")
+    restore(client, folder, "same")
+    weights = model / "vae/diffusion_pytorch_model.safetensors"
+    other = load_file(weights)
+    other["decoder.conv_in.weight"][0, 0, 0, 0] += 1e-6
+    weights.unlink()
+    save_file(other, weights, metadata={"format": "pt"})
+    with refused(pb.MODEL_NOT_LOADABLE) as caught:
+        restore(client, folder, "other")
+    assert "not those that this run began with" in caught.value.message
+    assert caught.value.field == "model.checkpoint"
+
+
+def test_a_checkpoint_without_a_fingerprint_is_restored(trained: Client, tmp_path: Path) -> None:
+    """Those of earlier versions have none."""
+    folder = save(trained, tmp_path / "c")
+    state = json.loads((folder / STATE).read_text())
+    del state["weights"]
+    (folder / STATE).write_text(json.dumps(state))
+    rehash(folder, STATE)
+    restore(trained, folder, "restored")

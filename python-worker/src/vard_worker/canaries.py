@@ -3,6 +3,9 @@
 A session is tried out once, when it is opened and before anything is paid for: a chain of a few steps, one call of the
 value network, one gradient of the run's own loss. After the first improvement its sampler is looked at again. Exported
 files are the business of ``exported``. Nothing stays of a trial: no gradient, no weight, no drawn random number.
+
+A restored session is not tried out again: the checkpoint's checksums and the fingerprint of the model (``weights``) say
+that it is the one that was.
 """
 
 from __future__ import annotations
@@ -25,7 +28,6 @@ from vard_worker.diffusion import transitions
 from vard_worker.errors import Cancellation, WorkerError, is_out_of_memory
 from vard_worker.finite import not_finite
 from vard_worker.model import ADAPTER, DiffusionModel, TextToImageModel
-from vard_worker.model_files import not_loadable
 from vard_worker.noise_schedule import ROOTED_ETA, has_root
 from vard_worker.plain import PROMPTS, SEEDS, Drawn, draw
 from vard_worker.training import frozen
@@ -49,17 +51,6 @@ REPORT = "if the checkpoint is an ordinary one this is a defect: report it with 
 # ------------------------------------------------------------------------------------------------------ at opening
 
 
-def check_weights(model: DiffusionModel, checkpoint: str) -> None:
-    """Raises MODEL_NOT_LOADABLE for a weight that is NaN or infinite, naming it."""
-    with canary("weights are finite"):
-        for part, module in model.pipeline.components.items():
-            if isinstance(module, nn.Module) and (name := not_finite([*module.named_parameters(), *module.named_buffers()])):
-                name = name.replace(".base_layer", "")
-                raise not_loadable(
-                    checkpoint, f"{part}: {name} has NaN or infinite numbers: the file is damaged, or overflowed when it was saved as fp16; use another copy, or one saved in float32"
-                )
-
-
 def try_out(session: Session, cancelled: Cancellation) -> None:
     """Raises MODEL_NOT_LOADABLE for what cannot be sampled, valued or trained; INCONSISTENT for what can, but is not what
     it seems."""
@@ -75,7 +66,7 @@ def try_out(session: Session, cancelled: Cancellation) -> None:
         if session.value is not None:
             with canary("a first value", session, "algorithm.value.kind", "use algorithm.value.kind: conv"):
                 targets = [pb.Target(trajectory_id=name) for name in trial.trajectories]
-                trial.evaluate(pb.EvaluateRequest(targets=targets, batch=len(IDS) * (STEPS + 1)), cancelled)
+                trial.evaluate(pb.EvaluateRequest(targets=targets, batch=len(IDS)), cancelled)
         with canary("a gradient reaches every target", session):
             check_gradient(trial)
         with canary("sampling follows the adapter", session):
@@ -148,12 +139,15 @@ def check_gradient(trial: Session) -> None:
     else:
         # A likelihood ratio needs noise. Whether such a run may be begun is not decided here.
         return
+    request = pb.ImprovePolicyRequest(**objective)
     held = [trial.trajectories[IDS[0]]]
-    pairs = [(0, k) for k in range(chain.steps)]
+    noise = torch.Generator("cpu").manual_seed(SEEDS[0])
     layers = model.adapter_layers()
     try:
         with frozen(trial.value), awake(trial.value):
-            trial.policy_loss(pb.ImprovePolicyRequest(**objective), held, pairs, torch.Generator("cpu").manual_seed(SEEDS[0])).loss.backward()
+            # One after the other: a run whose batches are small may have no memory for three.
+            for k in range(chain.steps):
+                trial.policy_loss(request, held, [(0, k)], noise).loss.backward()
         gradients = {name: layer.lora_B[ADAPTER].weight.grad for name, layer in layers.items()}
         weights = [(f"the gradient of {name}", gradient) for name, gradient in gradients.items() if gradient is not None]
         if (name := not_finite(weights)) is not None:
@@ -197,8 +191,8 @@ def check_first_improvement(session: Session, first: pb.PolicyStep) -> None:
 
 @contextmanager
 def canary(name: str, session: Session | None = None, field: str = "model.checkpoint", cure: str = "use another checkpoint") -> Iterator[None]:
-    """Times a canary, and tells what it raises as MODEL_NOT_LOADABLE: what the libraries raise for a model that cannot be
-    used has no type of its own. With no session to name, as it is."""
+    """Times a canary, and tells what the libraries raise for a model that cannot be used, which has no type of its own, as
+    MODEL_NOT_LOADABLE; without a session to name, as it is."""
     started = time.perf_counter()
     try:
         yield

@@ -37,6 +37,7 @@ from vard_worker.model_files import PICKLED
 from vard_worker.roots import Roots
 from vard_worker.session import LastChange, Session
 from vard_worker.trajectories import Trajectory
+from vard_worker.weights import check_same
 
 FORMAT = 2
 MANIFEST = "manifest.json"
@@ -153,6 +154,7 @@ def write(session: Session, folder: Path) -> None:
         tensors |= {f"{i}.states": trajectory.states, f"{i}.log_probs": trajectory.log_probs}
     write_tensors(tensors, folder / TRAJECTORIES)
     state = {
+        "weights": session.weights,
         "open": json_format.MessageToDict(session.request),
         "operation": session.operation,
         "last_digest": base64.b64encode(session.last.digest).decode(),
@@ -186,6 +188,8 @@ def restore(session_id: str, folder: Path, roots: Roots) -> Session:
     request.session_id = session_id
     # Here a model that is not there, or is not allowed, shows as what it is.
     session = Session.open(request, roots)
+    # Checkpoints of earlier versions have no fingerprint.
+    check_same(session.weights, state.get("weights", session.weights), request.model.checkpoint)
     try:
         place(tensors[ADAPTER], trained(session.model.unet))
         set_moments("policy", session.policy_optimizer, tensors[OPTIMIZERS])

@@ -23,6 +23,7 @@ from vard_worker.roots import Roots
 from vard_worker.training import all_or_nothing, frozen, parameters_of, stratified_pairs
 from vard_worker.trajectories import Trajectory
 from vard_worker.value import CONV_WIDTH, ENCODER_WIDTH, ConvValue, EncoderValue
+from vard_worker.weights import check_weights, fingerprint
 
 CHUNK_BYTES = 1 << 20
 
@@ -41,6 +42,8 @@ class Session:
     value: nn.Module | None
     policy_optimizer: torch.optim.Optimizer
     value_optimizer: torch.optim.Optimizer | None
+    weights: str = ""
+    """The pretrained model's fingerprint."""
     operation: int = 0
     last: LastChange = field(default_factory=LastChange)
     trajectories: dict[str, Trajectory] = field(default_factory=dict)
@@ -51,7 +54,9 @@ class Session:
     def open(request: pb.OpenRequest, roots: Roots = Roots()) -> Session:
         check_open(request)
         model = load(request.model, request.sampler, request.seed, roots)
-        canaries.check_weights(model, request.model.checkpoint)
+        with canaries.canary("the weights are numbers, and are known by a fingerprint"):
+            check_weights(model, request.model.checkpoint)
+            weights = fingerprint(model)
         value = value_network(request.value, model, request.seed) if request.HasField("value") else None
         return Session(
             request=request,
@@ -59,6 +64,7 @@ class Session:
             value=value,
             policy_optimizer=torch.optim.AdamW(model.adapter_parameters(), weight_decay=0.0),
             value_optimizer=None if value is None else torch.optim.AdamW(value.parameters(), weight_decay=0.0),
+            weights=weights,
         )
 
     def describe(self) -> pb.SessionDescription:
