@@ -48,11 +48,14 @@ def load() -> StableDiffusionPipeline | DDPMPipeline:
         kind, options = StableDiffusionPipeline, options | {"safety_checker": None, "requires_safety_checker": False}
     else:
         kind = DDPMPipeline
-    try:
-        pipe = kind.from_pretrained(model["checkpoint"], **options)
-    except (OSError, ValueError):
-        # Some checkpoints have fp16 files alone.
-        pipe = kind.from_pretrained(model["checkpoint"], variant="fp16", **options)
+    # Some checkpoints have the weights of some parts as a variant alone, most often fp16.
+    for variant in (None, "fp32", "bf16", "fp16"):
+        try:
+            pipe = kind.from_pretrained(model["checkpoint"], variant=variant, **options)
+            break
+        except (OSError, ValueError) as error:
+            if variant == "fp16":
+                raise error
     if kind is StableDiffusionPipeline:
         pipe.load_lora_weights(export)
     else:

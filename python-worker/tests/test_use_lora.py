@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,10 @@ def checkpoint(kind: str, folder: Path) -> Path:
             testing.tiny_sd().to(torch.float16).save_pretrained(folder)
         case "fp16 variant":
             testing.tiny_sd().to(torch.float16).save_pretrained(folder, variant="fp16")
+        case "unet as fp16 alone":
+            testing.tiny_sd().save_pretrained(folder)
+            shutil.rmtree(folder / "unet")
+            testing.tiny_sd().unet.to(torch.float16).save_pretrained(folder / "unet", variant="fp16")
         case "pixels":
             testing.tiny_ddpm().save_pretrained(folder)
     return folder
@@ -85,6 +90,8 @@ RUNS = {
     "bfloat16": ("sd", DDIM, "bfloat16"),
     "fp16 files": ("fp16 files", DDIM, "float32"),
     "fp16 files, bfloat16": ("fp16 files", DDPM, "bfloat16"),
+    "fp16 variant": ("fp16 variant", DDPM, "float32"),
+    "unet as fp16 alone": ("unet as fp16 alone", DDIM, "float32"),
     "pixels, ddpm": ("pixels", DDPM | {"guidance": 1.0}, "float32"),
     "pixels, ddim": ("pixels", DDIM | {"guidance": 1.0, "eta": 0.5}, "float32"),
     "pixels, bfloat16": ("pixels", DDPM | {"guidance": 1.0}, "bfloat16"),
