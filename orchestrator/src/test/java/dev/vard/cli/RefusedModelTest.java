@@ -9,6 +9,8 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -30,20 +32,22 @@ class RefusedModelTest {
   @TempDir private Path folder;
   private final ByteArrayOutputStream err = new ByteArrayOutputStream();
 
-  private int run() throws IOException {
-    Path specification =
-        Files.writeString(folder.resolve("test.yaml"), SPEC.formatted(TinyModel.folder()));
+  private int run(Path model, String... more) throws IOException {
+    Path specification = Files.writeString(folder.resolve("test.yaml"), SPEC.formatted(model));
     Console console =
         new Console(
             new PrintStream(new ByteArrayOutputStream(), true, StandardCharsets.UTF_8),
             new PrintStream(err, true, StandardCharsets.UTF_8));
-    return Main.execute(
-        console, "run", specification.toString(), "--out", folder.resolve("run").toString());
+    List<String> arguments =
+        new ArrayList<>(
+            List.of("run", specification.toString(), "--out", folder.resolve("run").toString()));
+    arguments.addAll(List.of(more));
+    return Main.execute(console, arguments.toArray(String[]::new));
   }
 
   @Test
   void shouldNameTheKeyOnce() throws IOException {
-    assertThat(run()).isEqualTo(ExitCode.FAILED);
+    assertThat(run(TinyModel.folder())).isEqualTo(ExitCode.FAILED);
 
     assertThat(err.toString(StandardCharsets.UTF_8).lines())
         .filteredOn(line -> line.contains("model.adapter.targets"))
@@ -52,5 +56,19 @@ class RefusedModelTest {
         .containsOnlyOnce("model.adapter.targets")
         .contains("while opening the model: model.adapter.targets: to_kk matches no module")
         .contains("did you mean to_k");
+  }
+
+  @Test
+  void shouldNameTheWeightThatIsNotANumberBeforeAnythingIsAsked() throws IOException {
+    Path model = TinyModel.withNan(folder.resolve("model"));
+
+    assertThat(run(model, "--set", "model.adapter.targets=[to_q]")).isEqualTo(ExitCode.FAILED);
+
+    assertThat(err.toString(StandardCharsets.UTF_8))
+        .containsPattern("while opening the model: model.checkpoint: .*: vae: [a-z_.0-9]+ has NaN");
+    assertThat(folder.resolve("run/rewards.jsonl"))
+        .satisfiesAnyOf(
+            file -> assertThat(file).doesNotExist(), file -> assertThat(file).isEmptyFile());
+    assertThat(folder.resolve("run/export")).doesNotExist();
   }
 }

@@ -2,8 +2,13 @@ package dev.vard.worker;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.stream.Stream;
 
 /**
  * A real Stable Diffusion pipeline with random weights: 32x32 images, 4x8x8 latents. Made once for
@@ -16,6 +21,24 @@ public final class TinyModel {
 
   public static Path folder() {
     return FOLDER;
+  }
+
+  /**
+   * A copy with a NaN as the last weight of its VAE's file: a safetensors file ends in its tensors'
+   * little-endian numbers.
+   */
+  public static Path withNan(Path copy) throws IOException {
+    try (Stream<Path> files = Files.walk(FOLDER)) {
+      for (Path file : files.toList()) {
+        Files.copy(file, copy.resolve(FOLDER.relativize(file).toString()));
+      }
+    }
+    Path weights = copy.resolve("vae/diffusion_pytorch_model.safetensors");
+    try (FileChannel channel = FileChannel.open(weights, StandardOpenOption.WRITE)) {
+      ByteBuffer nan = ByteBuffer.allocate(Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+      channel.write(nan.putFloat(Float.NaN).flip(), channel.size() - Float.BYTES);
+    }
+    return copy;
   }
 
   private static Path make() {

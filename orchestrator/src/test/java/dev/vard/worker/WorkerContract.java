@@ -325,6 +325,16 @@ abstract class WorkerContract {
   }
 
   @Test
+  void shouldRefuseAModelWithAWeightThatIsNotANumber(@TempDir Path folder) throws IOException {
+    Path model = TinyModel.withNan(folder.resolve("model"));
+
+    assertRefused(
+        ErrorCode.MODEL_NOT_LOADABLE,
+        "model.checkpoint",
+        () -> client.open(openRequest(model), PATIENCE));
+  }
+
+  @Test
   void shouldRefuseAModelWhoseWeightsArePickles(@TempDir Path folder) throws IOException {
     Path model = copy(TinyModel.folder(), folder.resolve("model"));
     Path unet = model.resolve("unet");
