@@ -112,10 +112,10 @@ def test_a_session_whose_caller_has_gone_is_not_kept(client: Client, tiny_sd: Pa
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[worker_pb2_grpc.WorkerServiceStub]:
-    server, port = start(Settings())
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+    front = start(Settings())
+    with grpc.insecure_channel(f"127.0.0.1:{front.port}") as channel:
         yield worker_pb2_grpc.WorkerServiceStub(channel)
-    server.stop(grace=None)
+    front.stop()
 
 
 @pytest.fixture

@@ -23,11 +23,11 @@ PATIENCE = 60.0
 @contextmanager
 def serving(security: Security) -> Iterator[str]:
     """The address of a worker."""
-    server, port = start(Settings(security=security))
+    front = start(Settings(security=security))
     try:
-        yield f"localhost:{port}"
+        yield f"localhost:{front.port}"
     finally:
-        server.stop(grace=None)
+        front.stop()
 
 
 @pytest.fixture(scope="module")

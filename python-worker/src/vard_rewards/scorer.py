@@ -33,6 +33,8 @@ KEPT_BYTES = 1 << 13
 """Of what it prints; enough for the stacks of some threads."""
 PIPE_BYTES = 1 << 20
 """An image or two: each switch between the processes then carries more."""
+MOST_PRINTED = 1 << 16
+"""That a pipe holds."""
 POLL = 0.1
 
 
@@ -162,7 +164,9 @@ class Process:
     def score(self, request: bytes, patience: Patience) -> list[pb.RewardOutcome]:
         """Raises Died, or Stuck."""
         self._send(child.SCORE, request, patience)
-        return list(pb.ScoreResponse.FromString(self._receive(patience)[1]).outcomes)
+        answer = self._receive(patience)[1]
+        self._printed.pass_on()
+        return list(pb.ScoreResponse.FromString(answer).outcomes)
 
     def _send(self, kind: bytes, body: bytes, patience: Patience) -> None:
         with suppress(BrokenPipeError):  # No answer comes then, which says so.
@@ -241,15 +245,27 @@ class Printed(threading.Thread):
 
     def __init__(self, source: BinaryIO) -> None:
         super().__init__(name="printed", daemon=True)
+        os.set_blocking(source.fileno(), False)
         self._source = source
+        self._lock = threading.Lock()
         self._end = b""
         self.start()
 
     def run(self) -> None:
-        with self._source:
-            while part := self._source.read(1 << 16):
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._source, selectors.EVENT_READ)
+            while self.pass_on():
+                selector.select()
+
+    def pass_on(self) -> bool:
+        """What there is now, so that an answer does not come before what was printed on the way to it. Gives whether there may be
+        more."""
+        with self._lock:
+            part = self._source.read(MOST_PRINTED)
+            if part:
                 self._end = (self._end + part)[-KEPT_BYTES:]
                 os.write(sys.stderr.fileno(), part)
+            return part != b""
 
     def end(self) -> str:
         """Waits for the last of it, and gives the last lines in one: from where Python's own account of a crash begins, if it

@@ -1,13 +1,16 @@
 """A Python reward as a gRPC server: ``vard.v1.RewardService``.
 
 What scores runs in another process, which forks and spawns as it likes (``vard_rewards.scorer``). One thread here asks it: models
-need not bear several threads, and a GPU gains nothing from two. gRPC's own threads wait for it, so that images arrive while it
+need not bear several threads, and a GPU gains nothing from two. The front's thread waits for it, so that images arrive while it
 computes.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
 from dataclasses import dataclass, field
@@ -15,18 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from vard.v1 import reward_pb2 as pb
 from vard_rewards.scorer import Scorer
-from vard_serving.process import KEEPALIVE, announce, listen, told_to_stop
+from vard_serving.front import Front
+from vard_serving.process import announce, told_to_stop
 from vard_serving.security import Security
 
 log = logging.getLogger(__name__)
 
 SERVICE = pb.DESCRIPTOR.services_by_name["RewardService"]
-CALLS = 32
-"""Calls at a time, with a thread each; more wait for one."""
+CALLS = 64
+"""Calls at a time, health checks aside. More are turned away, and ask again."""
 FAREWELL = 5.0
 """Seconds for the call under way, and for what scores to be closed."""
 MOST_PIXELS = 1 << 28
@@ -58,30 +61,23 @@ class RewardServer:
         self._scorer = scorer
         self._computing = computing
 
-    def DescribeReward(self, request: pb.DescribeRewardRequest, context: grpc.ServicerContext) -> pb.DescribeRewardResponse:
-        return self._scorer.described
+    async def describe(self, request: bytes, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
+        yield self._scorer.described.SerializeToString()
 
-    def Score(self, request: bytes, context: grpc.ServicerContext) -> pb.ScoreResponse:
+    async def score(self, request: bytes, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
         """``request`` goes on as it is: to serialise images again takes ten times what the pipe does."""
         for index, query in enumerate(pb.ScoreRequest.FromString(request).queries):
             if not (0 < query.height and 0 < query.width and query.height * query.width <= MOST_PIXELS and len(query.rgb) == 3 * query.height * query.width):
-                context.abort(
+                await context.abort(
                     grpc.StatusCode.INVALID_ARGUMENT,
                     f"queries[{index}]: {len(query.rgb)} bytes are no RGB image of {query.height} x {query.width}; give height x width x 3",
                 )
-        answer = self._computing.submit(self._scorer.score, request, context.is_active)
-        return pb.ScoreResponse(outcomes=answer.result())
-
-    def handlers(self) -> grpc.GenericRpcHandler:
-        return grpc.method_handlers_generic_handler(
-            SERVICE.full_name,
-            {
-                "DescribeReward": grpc.unary_unary_rpc_method_handler(
-                    self.DescribeReward, pb.DescribeRewardRequest.FromString, pb.DescribeRewardResponse.SerializeToString
-                ),
-                "Score": grpc.unary_unary_rpc_method_handler(self.Score, response_serializer=pb.ScoreResponse.SerializeToString),
-            },
-        )
+        left = threading.Event()
+        try:
+            outcomes = await asyncio.wrap_future(self._computing.submit(self._scorer.score, request, lambda: not left.is_set()))
+        finally:
+            left.set()
+        yield pb.ScoreResponse(outcomes=outcomes).SerializeToString()
 
     def close(self) -> None:
         """Closes what scores, and ends it if it takes too long."""
@@ -109,28 +105,18 @@ def serve(settings: Settings) -> None:
             return
     loading.result()
     reward = RewardServer(scorer, computing)
-    server, port = start(reward, settings)
+    front = start(reward, settings)
     if settings.ready_file:
-        announce(settings.ready_file, port)
+        announce(settings.ready_file, front.port)
     stop.wait()
-    server.stop(grace=0.5).wait()
+    front.stop(grace=0.5)
     reward.close()
 
 
-def start(reward: RewardServer, settings: Settings) -> tuple[grpc.Server, int]:
-    """A server that answers, and its port."""
-    server = grpc.server(
-        ThreadPoolExecutor(max_workers=CALLS, thread_name_prefix="grpc"),
-        interceptors=settings.security.interceptors(),
-        # Images are as large as they are.
-        options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0), *KEEPALIVE],
-    )
-    server.add_generic_rpc_handlers([reward.handlers()])
-    healthy = health.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
-    for name in ("", SERVICE.full_name):
-        healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
-    port = listen(server, settings.host, settings.port, settings.security)
-    server.start()
-    log.info("serving %s on %s:%d", settings.function, settings.host, port)
-    return server, port
+def start(reward: RewardServer, settings: Settings) -> Front:
+    """What answers, as long as it is not stopped."""
+    answers = {"DescribeReward": reward.describe, "Score": reward.score}
+    # Images are as large as they are.
+    front = Front(settings.host, settings.port, settings.security, SERVICE.full_name, answers, CALLS, most_bytes=-1)
+    log.info("serving %s on %s:%d", settings.function, settings.host, front.port)
+    return front

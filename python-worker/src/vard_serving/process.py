@@ -31,7 +31,7 @@ KEEPALIVE = [
 ]
 
 
-def listen(server: grpc.Server, host: str, port: int, security: Security) -> int:
+def listen(server: grpc.aio.Server, host: str, port: int, security: Security) -> int:
     """Gives the port."""
     host = f"[{host}]" if ":" in host and not host.startswith("[") else host
     credentials = security.credentials()

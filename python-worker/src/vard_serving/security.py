@@ -5,13 +5,14 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
-HEALTH = "/grpc.health.v1.Health/Check"
+HEALTH_SERVICE = "grpc.health.v1.Health"
+HEALTH = f"/{HEALTH_SERVICE}/Check"
 SHORTEST_TOKEN = 16
 
 
@@ -56,22 +57,23 @@ class Security:
             [(self.key, self.certificate)], self.client_authority or None, require_client_auth=bool(self.client_authority)
         )
 
-    def interceptors(self) -> list[grpc.ServerInterceptor]:
+    def interceptors(self) -> list[grpc.aio.ServerInterceptor]:
         return [TokenInterceptor(self.token)] if self.token else []
 
 
-class TokenInterceptor(grpc.ServerInterceptor):
-    """Lets calls pass that carry ``authorization: Bearer TOKEN``, and health checks: a probe has no secret to keep."""
+class TokenInterceptor(grpc.aio.ServerInterceptor):
+    """Lets calls pass that carry ``authorization: Bearer TOKEN``, and health checks: a probe has no secret to keep. Others are
+    refused before their message has come."""
 
     def __init__(self, token: bytes) -> None:
         self._expected = b"Bearer " + token
-        self._refuse = grpc.unary_unary_rpc_method_handler(refuse)
+        self._refuse = grpc.stream_stream_rpc_method_handler(refuse)
 
-    def intercept_service(
-        self, continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler], details: grpc.HandlerCallDetails
+    async def intercept_service(
+        self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]], details: grpc.HandlerCallDetails
     ) -> grpc.RpcMethodHandler:
         if details.method == HEALTH or self._is_known(details):
-            return continuation(details)
+            return await continuation(details)
         return self._refuse
 
     def _is_known(self, details: grpc.HandlerCallDetails) -> bool:
@@ -80,8 +82,8 @@ class TokenInterceptor(grpc.ServerInterceptor):
         return len(given) == 1 and hmac.compare_digest(given[0].encode(), self._expected)
 
 
-def refuse(request: bytes, context: grpc.ServicerContext) -> None:
-    context.abort(grpc.StatusCode.UNAUTHENTICATED, "this server asks for its token: authorization: Bearer TOKEN")
+async def refuse(_: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> None:
+    await context.abort(grpc.StatusCode.UNAUTHENTICATED, "this server asks for its token: authorization: Bearer TOKEN")
 
 
 def is_loopback(host: str) -> bool:

@@ -1,28 +1,27 @@
 """The worker as a gRPC server.
 
 One thread computes: PyTorch's results depend on the thread that its operators run on having the same number of helper
-threads, and a GPU gains nothing from two. gRPC's own threads wait for it and send what it makes, so that sending
+threads, and a GPU gains nothing from two. The front's thread waits for it and sends what it makes, so that sending
 overlaps computing.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
 from google.protobuf.message import Message
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from vard.v1 import worker_pb2 as pb
-from vard_serving.process import KEEPALIVE, announce, listen, told_to_stop
+from vard_serving.front import ARRIVAL, Answer, Front
+from vard_serving.process import announce, told_to_stop
 from vard_serving.security import Security
 from vard_worker.errors import Cancelled, WorkerError
 from vard_worker.handler import METHODS, WorkerHandler
@@ -35,7 +34,7 @@ MESSAGE_LIMIT = 64 << 20
 CHUNKS_AHEAD = 2
 """Finished chunks that may wait for a slow reader before computing waits too."""
 CALLS = 32
-"""Calls at a time, with a thread each, so that a health check never waits behind them. More are turned away."""
+"""Calls at a time, health checks aside. More are turned away."""
 LONGEST_DETAILS = 500
 """Characters of the status line. The whole message is in the trailer; both together must stay below the 8 KiB of
 headers that clients take."""
@@ -62,26 +61,29 @@ STATUS = {
 
 @dataclass
 class Call:
-    """A call on its way between gRPC's thread, which waits, and the computing thread, which answers."""
+    """A call on its way between the front's event loop, which waits, and the computing thread, which answers."""
 
     method: str
     request: bytes
+    loop: asyncio.AbstractEventLoop
     cancelled: threading.Event = field(default_factory=threading.Event)
-    answers: queue.Queue[Message | WorkerError | None] = field(default_factory=lambda: queue.Queue(CHUNKS_AHEAD))
+    answers: asyncio.Queue[Message | WorkerError | None] = field(default_factory=asyncio.Queue)
+    room: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(CHUNKS_AHEAD))
 
-    def give_up(self) -> None:
-        self.cancelled.set()
-        # Wakes gRPC's thread, if it waits for an answer that will not come.
-        with suppress(queue.Full):
-            self.answers.put_nowait(None)
+    async def take(self) -> Message | WorkerError | None:
+        answer = await self.answers.get()
+        self.room.release()
+        return answer
 
     def put(self, answer: Message | WorkerError | None) -> None:
         """Hands an answer over; waits while the reader is behind. Raises Cancelled when there is no reader any more."""
         while not self.cancelled.is_set():
-            try:
-                return self.answers.put(answer, timeout=0.1)
-            except queue.Full:
-                continue
+            if self.room.acquire(timeout=0.1):
+                try:
+                    self.loop.call_soon_threadsafe(self.answers.put_nowait, answer)
+                except RuntimeError:  # The front has stopped.
+                    break
+                return
         raise Cancelled()
 
 
@@ -130,77 +132,42 @@ class Settings:
     exit_with_stdin: bool = False
     security: Security = Security()
     roots: Roots = Roots()
+    arrival: float = ARRIVAL
+    """Seconds in which a call's request has to have arrived."""
 
 
 def serve(settings: Settings) -> None:
     """Serves until SIGTERM, SIGINT or, if asked for, the end of standard input."""
-    server, port = start(settings)
+    front = start(settings)
     if settings.ready_file:
-        announce(settings.ready_file, port)
+        announce(settings.ready_file, front.port)
     told_to_stop(settings.exit_with_stdin).wait()
-    server.stop(grace=0.5).wait()
+    front.stop(grace=0.5)
 
 
-def start(settings: Settings) -> tuple[grpc.Server, int]:
-    """A server that answers, and its port."""
+def start(settings: Settings) -> Front:
+    """What answers, as long as it is not stopped."""
     settings.security.check_host(settings.host)
     computing = Computing(settings.threads, settings.roots)
     computing.start()
-    server = grpc.server(
-        ThreadPoolExecutor(max_workers=CALLS, thread_name_prefix="grpc"),
-        interceptors=settings.security.interceptors(),
-        maximum_concurrent_rpcs=CALLS,
-        options=[
-            ("grpc.max_receive_message_length", MESSAGE_LIMIT),
-            ("grpc.max_send_message_length", MESSAGE_LIMIT),
-            ("grpc.so_reuseport", 0),
-            *KEEPALIVE,
-        ],
-    )
-    server.add_generic_rpc_handlers([service(computing)])
-    healthy = health.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
-    for name in ("", SERVICE.full_name):
-        healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
-    port = listen(server, settings.host, settings.port, settings.security)
-    server.start()
-    log.info("serving on %s:%d with %d threads", settings.host, port, settings.threads)
-    return server, port
+    answers = {method.name: answer(computing, method.name) for method in SERVICE.methods}
+    assert answers.keys() == METHODS.keys()
+    front = Front(settings.host, settings.port, settings.security, SERVICE.full_name, answers, CALLS, MESSAGE_LIMIT, settings.arrival)
+    log.info("serving on %s:%d with %d threads", settings.host, front.port, settings.threads)
+    return front
 
 
-def service(computing: Computing) -> grpc.GenericRpcHandler:
-    """Every rpc of the service, as raw bytes in and messages out."""
-    handlers = {}
-    for method in SERVICE.methods:
-        make = grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
-        answer = stream(computing, method.name) if method.server_streaming else unary(computing, method.name)
-        handlers[method.name] = make(answer, response_serializer=lambda message: message.SerializeToString())
-    assert handlers.keys() == METHODS.keys()
-    return grpc.method_handlers_generic_handler(SERVICE.full_name, handlers)
-
-
-def stream(computing: Computing, method: str) -> Callable[[bytes, grpc.ServicerContext], Iterator[Message]]:
-    def answer(request: bytes, context: grpc.ServicerContext) -> Iterator[Message]:
-        call = Call(method, request)
-        if not context.add_callback(call.give_up):
-            context.abort(grpc.StatusCode.CANCELLED, "the caller has gone")
+def answer(computing: Computing, method: str) -> Answer:
+    async def parts(request: bytes, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
+        call = Call(method, request, asyncio.get_running_loop())
         computing.calls.put(call)
-        while (part := call.answers.get()) is not None:
-            if isinstance(part, WorkerError):
-                context.set_trailing_metadata([("vard-error-bin", part.to_proto().SerializeToString())])
-                context.abort(STATUS[part.code], part.message[:LONGEST_DETAILS])
-            yield part
+        try:
+            while (part := await call.take()) is not None:
+                if isinstance(part, WorkerError):
+                    error = part.to_proto().SerializeToString()
+                    await context.abort(STATUS[part.code], part.message[:LONGEST_DETAILS], (("vard-error-bin", error),))
+                yield part.SerializeToString()
+        finally:
+            call.cancelled.set()
 
-    return answer
-
-
-def unary(computing: Computing, method: str) -> Callable[[bytes, grpc.ServicerContext], Message]:
-    parts = stream(computing, method)
-
-    def answer(request: bytes, context: grpc.ServicerContext) -> Message:
-        part = next(parts(request, context), None)
-        if part is None:
-            context.abort(grpc.StatusCode.CANCELLED, "the caller has gone")
-        return part
-
-    return answer
+    return parts
