@@ -6,6 +6,7 @@ import com.google.rpc.RetryInfo;
 import dev.vard.proto.v1.DescribeRewardRequest;
 import dev.vard.proto.v1.DescribeRewardResponse;
 import dev.vard.proto.v1.RewardServiceGrpc;
+import dev.vard.proto.v1.ScoreRequest;
 import dev.vard.proto.v1.ScoreResponse;
 import dev.vard.reward.Reward;
 import dev.vard.reward.RewardException;
@@ -29,7 +30,6 @@ import io.grpc.TlsChannelCredentials;
 import io.grpc.protobuf.StatusProto;
 import io.grpc.stub.ClientCalls;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -58,12 +58,6 @@ final class GrpcReward implements Reward {
 
   private static final Logger LOG = LoggerFactory.getLogger(GrpcReward.class);
 
-  /** Servers refuse messages above 4 MiB unless told otherwise. */
-  private static final int MOST_BYTES = 3_500_000;
-
-  /** Of a query, besides its pixels and its prompt. */
-  private static final int OVERHEAD_BYTES = 64;
-
   private static final Duration OPENING = Duration.ofSeconds(10);
 
   /** Servers hang up on who pings more often than every 5 minutes, unless told otherwise. */
@@ -85,6 +79,7 @@ final class GrpcReward implements Reward {
   private final Duration timeout;
   private final ChannelCredentials credentials;
   private final ManagedChannel channel;
+  private final MessageSize size = new MessageSize();
   private DescribeRewardResponse described = DescribeRewardResponse.getDefaultInstance();
   private Optional<Range> range = Optional.empty();
 
@@ -239,10 +234,19 @@ final class GrpcReward implements Reward {
     List<RewardOutcome> outcomes = new ArrayList<>();
     while (outcomes.size() < queries.size()) {
       List<RewardQuery> rest = queries.subList(outcomes.size(), queries.size());
-      List<RewardQuery> some = rest.subList(0, fitting(rest));
+      List<RewardQuery> some = rest.subList(0, size.fitting(rest));
+      ScoreRequest request = RewardMessages.request(source.reward(), some);
       try {
-        outcomes.addAll(outcomes(some, scored(some)));
+        outcomes.addAll(outcomes(some, scored(request)));
       } catch (StatusException e) {
+        if (MessageSize.exceeded(e.getStatus())) {
+          if (some.size() > 1) {
+            size.lower(request);
+          } else {
+            outcomes.add(tooLarge(request, e));
+          }
+          continue;
+        }
         // What was scored before is kept: it was paid for.
         Failure failure =
             Thread.currentThread().isInterrupted()
@@ -255,32 +259,15 @@ final class GrpcReward implements Reward {
     return outcomes;
   }
 
-  /** How many of the first queries make one call: at least one. */
-  private static int fitting(List<RewardQuery> queries) {
-    RewardQuery first = queries.getFirst();
-    long bytes = 0;
-    int count = 0;
-    for (RewardQuery query : queries) {
-      bytes +=
-          query.image().size()
-              + query.prompt().getBytes(StandardCharsets.UTF_8).length
-              + OVERHEAD_BYTES;
-      boolean together =
-          query.runId().equals(first.runId()) && query.iteration() == first.iteration();
-      if (count > 0 && (bytes > MOST_BYTES || !together)) {
-        break;
-      }
-      count++;
-    }
-    return count;
+  private ScoreResponse scored(ScoreRequest request) throws StatusException {
+    return call(channel, RewardServiceGrpc.getScoreMethod(), request, timeout);
   }
 
-  private ScoreResponse scored(List<RewardQuery> queries) throws StatusException {
-    return call(
-        channel,
-        RewardServiceGrpc.getScoreMethod(),
-        RewardMessages.request(source.reward(), queries),
-        timeout);
+  private Failure tooLarge(ScoreRequest request, StatusException e) {
+    return lasting(
+        e,
+        "%s takes no message of %d bytes, which one image makes (%s); let it receive that many, or draw smaller images"
+            .formatted(where(), request.getSerializedSize(), e.getStatus().getCode() + reason(e.getStatus())));
   }
 
   /** Waits without cost; an interrupt cancels the call, and stays set. */
@@ -326,7 +313,7 @@ final class GrpcReward implements Reward {
       case RESOURCE_EXHAUSTED ->
           passing(
               "RESOURCE_EXHAUSTED",
-              "%s has no room (%s); give reward.concurrency or reward.batch less, or let the server take larger messages"
+              "%s has no room (%s); give reward.concurrency or reward.batch less"
                   .formatted(where(), said),
               e);
       // UNKNOWN is what gRPC makes of a server's own exceptions, as HTTP makes 500.

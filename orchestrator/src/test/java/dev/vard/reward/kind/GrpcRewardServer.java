@@ -18,6 +18,7 @@ import io.grpc.ServerCredentials;
 import io.grpc.ServerInterceptor;
 import io.grpc.Status;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
+import io.grpc.internal.GrpcUtil;
 import io.grpc.netty.NettyServerBuilder;
 import io.grpc.protobuf.services.HealthStatusManager;
 import io.grpc.stub.StreamObserver;
@@ -70,11 +71,22 @@ public final class GrpcRewardServer implements AutoCloseable {
     this(address, 0, credentials);
   }
 
+  /** One that takes messages of so many bytes, instead of gRPC's 4 MiB. */
+  static GrpcRewardServer taking(int bytes) throws IOException {
+    return new GrpcRewardServer("127.0.0.1", 0, InsecureServerCredentials.create(), bytes);
+  }
+
   private GrpcRewardServer(String address, int port, ServerCredentials credentials)
+      throws IOException {
+    this(address, port, credentials, GrpcUtil.DEFAULT_MAX_MESSAGE_SIZE);
+  }
+
+  private GrpcRewardServer(String address, int port, ServerCredentials credentials, int mostBytes)
       throws IOException {
     this.address = address;
     server =
         NettyServerBuilder.forAddress(new InetSocketAddress(address, port), credentials)
+            .maxInboundMessageSize(mostBytes)
             .addService(new Service())
             .addService(health.getHealthService())
             .intercept(new Tokens())

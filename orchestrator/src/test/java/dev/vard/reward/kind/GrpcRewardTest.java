@@ -113,6 +113,45 @@ class GrpcRewardTest {
     }
 
     @Test
+    void shouldComeFromSmallerCallsWhereTheServerTakesLess() throws Exception {
+      // Four make 1.6 MB, which is sent at once and refused; two of 0.8 MB are taken.
+      List<RewardQuery> queries =
+          IntStream.range(0, 6).mapToObj(seed -> Asked.query(seed, 365, 366)).toList();
+      try (GrpcRewardServer small = GrpcRewardServer.taking(1_000_000);
+          Reward reward = open(List.of(small.endpoint()), Access.OPEN, PATIENCE, Map.of())) {
+        assertThat(reward.score(queries))
+            .isEqualTo(queries.stream().map(query -> new Score(Asked.score(query))).toList());
+        assertThat(reward.score(queries)).hasOnlyElementsOfType(Score.class);
+        assertThat(small.requests)
+            .extracting(ScoreRequest::getQueriesCount)
+            .containsExactly(2, 2, 2, 2, 2, 2);
+      }
+    }
+
+    @Test
+    void shouldFailForGoodForOneImageThatIsTooLargeAndForNoOther() throws Exception {
+      List<RewardQuery> queries =
+          List.of(
+              Asked.query(0, 8, 8), Asked.query(1, 1200, 1200), Asked.query(2, 8, 8));
+      try (Reward reward = open()) {
+        List<RewardOutcome> outcomes = reward.score(queries);
+
+        assertThat(outcomes.get(0)).isEqualTo(new Score(Asked.score(queries.get(0))));
+        assertThat(outcomes.get(1))
+            .isInstanceOfSatisfying(
+                Failure.class,
+                failure -> {
+                  assertThat(failure.retryable()).isFalse();
+                  assertThat(failure.code()).isEqualTo("RESOURCE_EXHAUSTED");
+                  assertThat(failure.message())
+                      .contains("takes no message of 43200")
+                      .contains("let it receive that many, or draw smaller images");
+                });
+        assertThat(outcomes.get(2)).isEqualTo(new Score(Asked.score(queries.get(2))));
+      }
+    }
+
+    @Test
     void shouldBeKeptWhenALaterCallFails() throws Exception {
       List<RewardQuery> queries =
           IntStream.range(0, 6).mapToObj(seed -> Asked.query(seed, 730, 731)).toList();
