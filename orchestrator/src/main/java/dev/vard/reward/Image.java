@@ -94,30 +94,22 @@ public final class Image {
     return image;
   }
 
-  /** Reads a PNG or a JPEG. */
+  /**
+   * Reads a PNG or a JPEG: {@link ImageFile}.
+   *
+   * @throws IOException if it is neither, or damaged; the message names the file
+   */
   public static Image read(Path file) throws IOException {
-    BufferedImage picture = ImageIO.read(file.toFile());
-    if (picture == null) {
-      throw new IOException(file + " is no picture that ImageIO reads; give a PNG or a JPEG");
-    }
-    return of(picture);
+    return ImageFile.read(file);
   }
 
-  /** Of Java2D; what is transparent becomes black. */
+  /** Of Java2D: its samples as they are, without its conversions of colour and without alpha. */
   public static Image of(BufferedImage picture) {
-    int height = picture.getHeight();
-    int width = picture.getWidth();
-    byte[] rgb = new byte[CHANNELS * height * width];
-    int[] row = new int[width];
-    for (int y = 0; y < height; y++) {
-      picture.getRGB(0, y, width, 1, row, 0, width);
-      for (int x = 0; x < width; x++) {
-        int at = (y * width + x) * CHANNELS;
-        rgb[at] = (byte) (row[x] >> 16);
-        rgb[at + 1] = (byte) (row[x] >> 8);
-        rgb[at + 2] = (byte) row[x];
-      }
-    }
+    return ImageFile.rgb(picture);
+  }
+
+  /** Of bytes that nobody else has. */
+  static Image owning(int height, int width, byte[] rgb) {
     return new Image(height, width, rgb);
   }
 
