@@ -75,6 +75,16 @@ def crash(images, prompts):
     return [os.getpid()] * len(images)
 
 
+def daemon(images, prompts):
+    """Dies, and leaves one that is in nobody's group and holds what it was given."""
+    if os.fork() == 0:
+        os.setsid()
+        time.sleep(5)
+        os._exit(0)
+    time.sleep(0.1)
+    os._exit(1)
+
+
 class CrashWithPool(Kept):
     def __call__(self, images, prompts):
         os.kill(os.getpid(), signal.SIGSEGV) if prompts[0] == "segfault" else None
@@ -204,6 +214,12 @@ def test_a_crash_is_noticed_though_a_pool_outlives_it(served: Served) -> None:
     assert "killed by SIGSEGV" in outcome.failure.message
     none_left(leaders, 0)
     assert scores(served.score("")) == [0]
+
+
+@pytest.mark.parametrize("served", ["daemon"], indirect=True)
+def test_a_crash_is_noticed_though_a_daemon_outlives_it(served: Served) -> None:
+    (outcome,) = served.score("", timeout=4)
+    assert "its process died (exit code 1)" in outcome.failure.message
 
 
 @pytest.mark.parametrize("served", ["spam"], indirect=True)

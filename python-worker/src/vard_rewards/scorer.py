@@ -75,7 +75,7 @@ class Scorer:
                 raise LoadError(body.decode())
             self.described = pb.DescribeRewardResponse.FromString(body)
         except LoadError:
-            process.close()
+            process.discard()
             raise
 
     def score(self, request: bytes, wanted: Callable[[], bool]) -> list[pb.RewardOutcome]:
@@ -97,13 +97,12 @@ class Scorer:
                 "%s has not returned %g s after its caller left: its process is ended; where it was is above, if Python could tell",
                 self.function, self._stuck,
             )  # fmt: skip
-            self._process.kill()
-            self._process.close()
+            self._process.discard()
             return []
         except Died as death:
             self._deaths += 1
             log.error("%s: %s", self.function, death)
-            self._process.close()
+            self._process.discard()
             if count > 1 and self._deaths < DEATHS:
                 # One bad image is not to cost the others their score.
                 alone = (pb.ScoreRequest(queries=[query]).SerializeToString() for query in queries)
@@ -182,9 +181,13 @@ class Process:
         with selectors.DefaultSelector() as selector:
             selector.register(file, event)
             while not selector.select(POLL):
+                if self._guard.poll() is not None and not selector.select(0):
+                    # What it has started holds the pipe open, in a session of its own.
+                    raise self._death()
                 if patience.ended():
                     # Python tells where it is.
-                    os.kill(self._pid, signal.SIGUSR1)
+                    with suppress(ProcessLookupError):
+                        os.kill(self._pid, signal.SIGUSR1)
                     time.sleep(POLL)
                     raise Stuck
 
@@ -208,6 +211,11 @@ class Process:
         self._printed.end()
         self._lifeline.close()
         self._answers.close()
+
+    def discard(self) -> None:
+        """As ``close``, without waiting for what scores."""
+        self.kill()
+        self.close()
 
     def kill(self) -> None:
         self._lifeline.close()
@@ -264,7 +272,8 @@ class Printed(threading.Thread):
             part = self._source.read(MOST_PRINTED)
             if part:
                 self._end = (self._end + part)[-KEPT_BYTES:]
-                os.write(sys.stderr.fileno(), part)
+                with suppress(OSError):  # A full disk: the function is not to wait until there is room.
+                    os.write(sys.stderr.fileno(), part)
             return part != b""
 
     def end(self) -> str:

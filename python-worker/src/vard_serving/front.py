@@ -11,7 +11,6 @@ they are: a few callers that say nothing lock everybody out of it. So this is gR
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
@@ -23,8 +22,6 @@ from grpc_health.v1 import health_pb2
 
 from vard_serving.process import KEEPALIVE, listen
 from vard_serving.security import HEALTH_SERVICE, Security
-
-log = logging.getLogger(__name__)
 
 Answer = Callable[[bytes, grpc.aio.ServicerContext], AsyncIterator[bytes]]
 """Answers a request's bytes with the bytes of one message, or of several. It is closed when its caller leaves."""
@@ -62,7 +59,8 @@ class Front:
         """``calls`` at a time, of messages up to ``most_bytes``; -1 for any. Raises ValueError."""
         security.check_host(host)
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="front", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="front", daemon=True)
+        self._thread.start()
         options = [("grpc.max_receive_message_length", most_bytes), ("grpc.max_send_message_length", most_bytes), *OPTIONS]
         places, health = Places(calls), Health(service)
         handlers = [
@@ -89,6 +87,7 @@ class Front:
         """Calls under way have so many seconds; none without."""
         asyncio.run_coroutine_threadsafe(self._server.stop(grace), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
 
 
 def methods(service: str, handlers: Mapping[str, grpc.RpcMethodHandler]) -> grpc.GenericRpcHandler:

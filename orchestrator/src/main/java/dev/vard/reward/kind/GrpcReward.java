@@ -264,10 +264,11 @@ final class GrpcReward implements Reward {
   }
 
   private Failure tooLarge(ScoreRequest request, StatusException e) {
+    String said = e.getStatus().getCode() + reason(e.getStatus());
     return lasting(
         e,
         "%s takes no message of %d bytes, which one image makes (%s); let it receive that many, or draw smaller images"
-            .formatted(where(), request.getSerializedSize(), e.getStatus().getCode() + reason(e.getStatus())));
+            .formatted(where(), request.getSerializedSize(), said));
   }
 
   /** Waits without cost; an interrupt cancels the call, and stays set. */

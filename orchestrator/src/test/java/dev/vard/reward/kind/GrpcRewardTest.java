@@ -131,8 +131,7 @@ class GrpcRewardTest {
     @Test
     void shouldFailForGoodForOneImageThatIsTooLargeAndForNoOther() throws Exception {
       List<RewardQuery> queries =
-          List.of(
-              Asked.query(0, 8, 8), Asked.query(1, 1200, 1200), Asked.query(2, 8, 8));
+          List.of(Asked.query(0, 8, 8), Asked.query(1, 1200, 1200), Asked.query(2, 8, 8));
       try (Reward reward = open()) {
         List<RewardOutcome> outcomes = reward.score(queries);
 
