@@ -23,9 +23,19 @@ final class ApiBeans {
     return new Streams(settings);
   }
 
+  @Singleton
+  RequestBounds bounds(ServeSettings settings) {
+    return RequestBounds.of(settings);
+  }
+
   @Bean(preDestroy = "close")
   @Singleton
-  GrpcApi grpcApi(ServeSettings settings, Runs runs, Authenticator authenticator, Streams streams) {
-    return new GrpcApi(settings, runs, authenticator, streams);
+  GrpcApi grpcApi(
+      ServeSettings settings,
+      Runs runs,
+      Authenticator authenticator,
+      Streams streams,
+      RequestBounds bounds) {
+    return new GrpcApi(settings, runs, authenticator, streams, bounds);
   }
 }

@@ -31,6 +31,16 @@ public final class ApiProperties {
     properties.put("micronaut.server.max-request-buffer-size", maxRequestBytes(settings));
     properties.put("micronaut.server.netty.max-initial-line-length", 8 << 10);
     properties.put("micronaut.server.netty.max-header-size", 16 << 10);
+    // Watchers hear something each 15 s; what is idle longer is nobody.
+    properties.put("micronaut.server.idle-timeout", "90s");
+    // Health is answered by threads of the platform, whatever holds the virtual ones' carriers;
+    // those run on `virtual`.
+    properties.put("micronaut.executors.blocking.type", "fixed");
+    properties.put("micronaut.executors.blocking.number-of-threads", 4);
+    properties.put("micronaut.executors.io.type", "fixed");
+    properties.put("micronaut.executors.io.number-of-threads", 4);
+    // Readiness asks the database itself, within a time.
+    properties.put("endpoints.health.jdbc.enabled", false);
     // A compressor would hold events back until it has enough of them.
     properties.put("micronaut.server.netty.compression-threshold", -1);
     properties.put("endpoints.all.enabled", false);

@@ -4,11 +4,15 @@ import dev.vard.proto.v1.RunServiceGrpc;
 import dev.vard.serve.Runs;
 import dev.vard.serve.ServeSettings;
 import io.grpc.InsecureServerCredentials;
+import io.grpc.Metadata;
 import io.grpc.Server;
+import io.grpc.ServerCall;
+import io.grpc.ServerCallExecutorSupplier;
 import io.grpc.ServerCredentials;
 import io.grpc.ServerInterceptors;
 import io.grpc.TlsServerCredentials;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
+import io.grpc.health.v1.HealthGrpc;
 import io.grpc.netty.NettyServerBuilder;
 import io.grpc.protobuf.services.HealthStatusManager;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
@@ -17,9 +21,10 @@ import java.io.File;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.security.GeneralSecurityException;
+import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.logging.Level;
@@ -31,6 +36,12 @@ public final class GrpcApi implements AutoCloseable {
 
   /** Calls of a connection beside its streams, of which the owner's limit speaks. */
   private static final int UNARY_CALLS = 128;
+
+  /**
+   * Of streams that a client takes back: all that it may have open, at once. Beyond it, gRPC ends
+   * the connection: who opens and takes back without end (rapid reset) costs no more.
+   */
+  private static final int RESET_SECONDS = 10;
 
   private static final int CERTIFICATE_CHECK_MINUTES = 1;
   private static final int GRACE_SECONDS = 5;
@@ -46,20 +57,36 @@ public final class GrpcApi implements AutoCloseable {
   private final HealthStatusManager health = new HealthStatusManager();
   private final ExecutorService calls =
       Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("grpc-", 0).factory());
-  private final ScheduledExecutorService reload =
-      Executors.newSingleThreadScheduledExecutor(
-          Thread.ofPlatform().name("certificate").daemon().factory());
+
+  /** Finds each call's method, and answers health: nothing that blocks, or takes long. */
+  private final ExecutorService dispatching =
+      Executors.newFixedThreadPool(2, Thread.ofPlatform().name("grpc-", 0).daemon().factory());
+
+  private final ScheduledThreadPoolExecutor timer =
+      new ScheduledThreadPoolExecutor(
+          1, Thread.ofPlatform().name("grpc-timer").daemon().factory());
+  private final GrpcConnections connections;
+  private final GrpcRequests arriving;
   private final AtomicBoolean closed = new AtomicBoolean();
   private Server server;
 
   /**
    * @param streams is closed with this server's last call, by its owner
    */
-  public GrpcApi(ServeSettings settings, Runs runs, Authenticator authenticator, Streams streams) {
+  GrpcApi(
+      ServeSettings settings,
+      Runs runs,
+      Authenticator authenticator,
+      Streams streams,
+      RequestBounds bounds) {
     this.settings = settings;
     this.runs = runs;
     this.authenticator = authenticator;
     this.streams = streams;
+    this.connections = new GrpcConnections(settings.maxConnections());
+    this.arriving = new GrpcRequests(bounds, connections, timer);
+    // Nearly every deadline is called off at once.
+    timer.setRemoveOnCancelPolicy(true);
     // It warns, with a trace, of readers that leave and of requests that are too large.
     transportLog.setLevel(Level.SEVERE);
     ready(false);
@@ -76,8 +103,10 @@ public final class GrpcApi implements AutoCloseable {
     InetSocketAddress address = new InetSocketAddress(settings.host(), settings.grpcPort());
     try {
       server =
-          NettyServerBuilder.forAddress(address, credentials())
-              .executor(calls)
+          connections
+              .on(NettyServerBuilder.forAddress(address, credentials()))
+              .executor(dispatching)
+              .callExecutor(new OffHealth())
               .addService(
                   // The last one is the outermost: nobody's bytes are parsed before we know whose.
                   ServerInterceptors.intercept(
@@ -86,10 +115,13 @@ public final class GrpcApi implements AutoCloseable {
                       new GrpcGuard()))
               .addService(health.getHealthService())
               .addService(ProtoReflectionServiceV1.newInstance())
+              .addStreamTracerFactory(arriving.counting())
+              .intercept(arriving)
               .intercept(new GrpcAuthentication(authenticator))
               .maxInboundMessageSize(ApiProperties.maxRequestBytes(settings))
               .maxInboundMetadataSize(MAX_METADATA_BYTES)
-              .maxConcurrentCallsPerConnection(settings.maxStreamsPerOwner() + UNARY_CALLS)
+              .maxConcurrentCallsPerConnection(callsOfConnection())
+              .maxRstFramesPerWindow(callsOfConnection(), RESET_SECONDS)
               .handshakeTimeout(10, TimeUnit.SECONDS)
               // Finds out within a minute that a watcher's machine is gone.
               .keepAliveTime(30, TimeUnit.SECONDS)
@@ -132,8 +164,24 @@ public final class GrpcApi implements AutoCloseable {
       }
       server.shutdownNow();
     }
-    reload.shutdownNow();
+    timer.shutdownNow();
     calls.shutdown();
+    dispatching.shutdown();
+    connections.close();
+  }
+
+  private int callsOfConnection() {
+    return settings.maxStreamsPerOwner() + UNARY_CALLS;
+  }
+
+  /** Runs all calls but health's on virtual threads. */
+  private final class OffHealth implements ServerCallExecutorSupplier {
+    @Override
+    public <Q, R> Executor getExecutor(ServerCall<Q, R> call, Metadata headers) {
+      return HealthGrpc.SERVICE_NAME.equals(call.getMethodDescriptor().getServiceName())
+          ? dispatching
+          : calls;
+    }
   }
 
   private ServerCredentials credentials() {
@@ -148,7 +196,7 @@ public final class GrpcApi implements AutoCloseable {
           new File(settings.key()),
           CERTIFICATE_CHECK_MINUTES,
           TimeUnit.MINUTES,
-          reload);
+          timer);
       TlsServerCredentials.Builder credentials = TlsServerCredentials.newBuilder().keyManager(keys);
       if (!settings.clientAuthority().isEmpty()) {
         credentials

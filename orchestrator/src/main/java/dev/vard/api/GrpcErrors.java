@@ -23,6 +23,7 @@ final class GrpcErrors {
           case ALREADY_EXISTS -> Code.ALREADY_EXISTS;
           case FAILED_PRECONDITION -> Code.FAILED_PRECONDITION;
           case RESOURCE_EXHAUSTED -> Code.RESOURCE_EXHAUSTED;
+          case DEADLINE_EXCEEDED -> Code.DEADLINE_EXCEEDED;
           case UNAUTHENTICATED -> Code.UNAUTHENTICATED;
           case PERMISSION_DENIED -> Code.PERMISSION_DENIED;
           case UNAVAILABLE -> Code.UNAVAILABLE;

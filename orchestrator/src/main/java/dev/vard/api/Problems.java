@@ -62,6 +62,7 @@ final class Problems
           case NOT_FOUND -> HttpStatus.NOT_FOUND;
           case ALREADY_EXISTS -> HttpStatus.CONFLICT;
           case RESOURCE_EXHAUSTED -> HttpStatus.TOO_MANY_REQUESTS;
+          case DEADLINE_EXCEEDED -> HttpStatus.REQUEST_TIMEOUT;
           case UNAVAILABLE -> HttpStatus.SERVICE_UNAVAILABLE;
         };
     MutableHttpResponse<?> response = HttpResponse.status(status);
@@ -100,6 +101,7 @@ final class Problems
       case FORBIDDEN -> "PERMISSION_DENIED";
       case NOT_FOUND -> "NOT_FOUND";
       case METHOD_NOT_ALLOWED -> "UNIMPLEMENTED";
+      case REQUEST_TIMEOUT -> "DEADLINE_EXCEEDED";
       case REQUEST_ENTITY_TOO_LARGE -> "RESOURCE_EXHAUSTED";
       case SERVICE_UNAVAILABLE -> "UNAVAILABLE";
       default -> status.getCode() < 500 ? "INVALID_ARGUMENT" : "INTERNAL";

@@ -44,7 +44,7 @@ import java.util.OptionalInt;
  * there, null is what a request left out.
  */
 @Controller("/v1/runs")
-@ExecuteOn(TaskExecutors.BLOCKING)
+@ExecuteOn(TaskExecutors.VIRTUAL)
 @Requires(property = ApiProperties.ENABLED)
 @Refusals.Common
 final class RunsController {

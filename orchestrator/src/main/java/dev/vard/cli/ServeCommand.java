@@ -127,6 +127,20 @@ final class ServeCommand implements Callable<Integer> {
   private boolean allowHub;
 
   @Option(
+      names = "--max-queries",
+      paramLabel = "N",
+      description = "Images that one run may have scored: 1000000.")
+  private Optional<Long> maxQueries = Optional.empty();
+
+  @Option(
+      names = "--max-passes",
+      paramLabel = "N",
+      description =
+          "Passes of an image through a network that one run may take, images times denoising steps"
+              + " and gradient steps times batch: 100000000.")
+  private Optional<Long> maxPasses = Optional.empty();
+
+  @Option(
       names = "--ready-file",
       paramLabel = "FILE",
       description = "Gets both ports, in JSON, once they are open.")
@@ -197,6 +211,8 @@ final class ServeCommand implements Callable<Integer> {
     key.ifPresent(value -> properties.put("vard.serve.key", value.toString()));
     clientAuthority.ifPresent(
         value -> properties.put("vard.serve.client-authority", value.toString()));
+    maxQueries.ifPresent(value -> properties.put("vard.serve.max-queries", value));
+    maxPasses.ifPresent(value -> properties.put("vard.serve.max-passes", value));
     if (!workers.isEmpty()) {
       properties.put("vard.serve.workers", workers);
     }

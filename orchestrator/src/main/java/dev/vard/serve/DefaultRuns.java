@@ -55,6 +55,7 @@ final class DefaultRuns implements Runs {
   private final EventFeed feed;
   private final RunFolders folders;
   private final SpecReader reader;
+  private final SpecificationReading reading;
   private final ServeSettings settings;
   private final Clock clock;
   private final Samples samples;
@@ -66,6 +67,7 @@ final class DefaultRuns implements Runs {
 
   /**
    * @param reader confined to what others may ask for
+   * @param reading where it reads
    */
   DefaultRuns(
       RunStore store,
@@ -73,6 +75,7 @@ final class DefaultRuns implements Runs {
       EventFeed feed,
       RunFolders folders,
       SpecReader reader,
+      SpecificationReading reading,
       ServeSettings settings,
       Clock clock) {
     this.store = store;
@@ -80,6 +83,7 @@ final class DefaultRuns implements Runs {
     this.feed = feed;
     this.folders = folders;
     this.reader = reader;
+    this.reading = reading;
     this.settings = settings;
     this.clock = clock;
     this.samples = new Samples(store);
@@ -95,7 +99,8 @@ final class DefaultRuns implements Runs {
         "",
         () -> {
           check(creation);
-          RunSpec spec = read(creation);
+          Wanted wanted = reading.read(() -> read(creation));
+          RunSpec spec = wanted.spec();
           String requestId = creation.requestId().toLowerCase(Locale.ROOT);
           room.lock();
           try {
@@ -108,7 +113,7 @@ final class DefaultRuns implements Runs {
                         caller.owner(),
                         requestId,
                         digest(creation),
-                        SpecWriter.write(spec),
+                        wanted.text(),
                         spec.algorithm().iterations(),
                         creation.priority()));
             return changed(run);
@@ -380,10 +385,16 @@ final class DefaultRuns implements Runs {
     return text.getBytes(StandardCharsets.UTF_8).length;
   }
 
-  private RunSpec read(Creation creation) {
+  /** What was asked for, with every default as text. */
+  private record Wanted(RunSpec spec, String text) {}
+
+  private Wanted read(Creation creation) {
     try {
-      return reader.read(
-          creation.specification(), "specification", Path.of(""), creation.overrides());
+      RunSpec spec =
+          reader.read(
+              creation.specification(), "specification", Path.of(""), creation.overrides());
+      RunCost.of(spec).require(settings);
+      return new Wanted(spec, SpecWriter.write(spec));
     } catch (SpecException e) {
       StringBuilder text = new StringBuilder();
       for (SpecProblem problem :

@@ -17,6 +17,8 @@ public final class RequestException extends RuntimeException {
     FAILED_PRECONDITION,
     /** A limit. */
     RESOURCE_EXHAUSTED,
+    /** A request that took too long to arrive or to be read. */
+    DEADLINE_EXCEEDED,
     UNAUTHENTICATED,
     PERMISSION_DENIED,
     /** The database cannot be reached: the same may succeed later. */

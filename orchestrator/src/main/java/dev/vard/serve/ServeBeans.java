@@ -81,14 +81,22 @@ final class ServeBeans {
   }
 
   @Singleton
+  @Bean(preDestroy = "close")
+  SpecificationReading reading() {
+    return SpecificationReading.ofServer();
+  }
+
+  @Singleton
   Runs runs(
       RunStore store,
       Dispatcher dispatcher,
       EventFeed feed,
       RunFolders folders,
+      SpecificationReading reading,
       ServeSettings settings,
       Clock clock) {
-    return new DefaultRuns(store, dispatcher, feed, folders, reader(settings), settings, clock);
+    return new DefaultRuns(
+        store, dispatcher, feed, folders, reader(settings), reading, settings, clock);
   }
 
   @Singleton

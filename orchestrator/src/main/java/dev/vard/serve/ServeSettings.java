@@ -29,10 +29,18 @@ import java.util.List;
  *     java:CLASS}, {@code python:MODULE:NAME}, {@code grpc:HOST:PORT} or a URL
  * @param maxSpecificationBytes a specification's size, prompts included
  * @param maxPrompts prompts of a specification
+ * @param maxQueries images that one run may have scored, in training and evaluation
+ * @param maxPasses passes of an image through a network that one run may take: images times
+ *     denoising steps, and gradient steps times batch
  * @param maxActiveRuns runs of one owner that have not ended
  * @param maxStreams watchers and downloads at the same time
  * @param maxStreamsPerOwner the same, of one owner
  * @param slowReaderSeconds a stream whose reader takes nothing for so long is dropped
+ * @param maxConnections of each of the two ports; beyond it the connection that has had nothing
+ *     asked for longest makes room for the next, and where all are in use the next is refused
+ * @param slowRequestSeconds a request that has not arrived whole in so long is refused, headers and
+ *     body each
+ * @param maxBufferedBytes of requests that have not arrived whole or are not answered, together
  */
 @ConfigurationProperties("vard.serve")
 public record ServeSettings(
@@ -51,7 +59,12 @@ public record ServeSettings(
     @Nullable List<String> rewards,
     @Bindable(defaultValue = "1048576") int maxSpecificationBytes,
     @Bindable(defaultValue = "100000") int maxPrompts,
+    @Bindable(defaultValue = "1000000") long maxQueries,
+    @Bindable(defaultValue = "100000000") long maxPasses,
     @Bindable(defaultValue = "100") int maxActiveRuns,
     @Bindable(defaultValue = "4096") int maxStreams,
     @Bindable(defaultValue = "2048") int maxStreamsPerOwner,
-    @Bindable(defaultValue = "30") int slowReaderSeconds) {}
+    @Bindable(defaultValue = "30") int slowReaderSeconds,
+    @Bindable(defaultValue = "6000") int maxConnections,
+    @Bindable(defaultValue = "20") int slowRequestSeconds,
+    @Bindable(defaultValue = "67108864") long maxBufferedBytes) {}

@@ -201,7 +201,8 @@ class GrpcApiTest {
                         LiveApi.settings(Map.of("host", "0.0.0.0")),
                         runs,
                         new Authenticator(LiveApi.settings(Map.of())),
-                        api.streams())
+                        api.streams(),
+                        RequestBounds.of(LiveApi.settings(Map.of())))
                     .start())
         .isInstanceOf(SettingsException.class);
     assertThatThrownBy(() -> ApiProperties.of(LiveApi.settings(Map.of("host", "0.0.0.0"))))
@@ -216,7 +217,8 @@ class GrpcApiTest {
                         LiveApi.settings(Map.of("grpc-port", api.grpcPort())),
                         runs,
                         new Authenticator(LiveApi.settings(Map.of())),
-                        api.streams())
+                        api.streams(),
+                        RequestBounds.of(LiveApi.settings(Map.of())))
                     .start())
         .isInstanceOf(SettingsException.class)
         .hasMessageContaining("127.0.0.1:" + api.grpcPort());

@@ -63,6 +63,10 @@ final class LiveApi implements AutoCloseable {
     return context.getBean(Streams.class);
   }
 
+  RequestBounds bounds() {
+    return context.getBean(RequestBounds.class);
+  }
+
   /** Waits for something that is about to happen. */
   static void eventually(BooleanSupplier happened) {
     long deadline = System.nanoTime() + Duration.ofSeconds(20).toNanos();

@@ -117,7 +117,8 @@ class TlsTest {
                             Map.of("certificate", broken.toString(), "key", broken.toString())),
                         new InMemoryRuns(),
                         new Authenticator(LiveApi.settings(Map.of())),
-                        new Streams(LiveApi.settings(Map.of())))
+                        new Streams(LiveApi.settings(Map.of())),
+                        RequestBounds.of(LiveApi.settings(Map.of())))
                     .start())
         .isInstanceOf(SettingsException.class)
         .hasMessageContaining("broken.pem");
