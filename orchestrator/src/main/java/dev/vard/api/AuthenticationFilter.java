@@ -29,7 +29,7 @@ import java.util.Set;
 @ServerFilter(ServerFilter.MATCH_ALL_PATTERN)
 @Requires(property = ApiProperties.ENABLED)
 final class AuthenticationFilter implements Ordered {
-  private static final String CALLER = "vard.caller";
+  private static final String ADMISSION = "vard.admission";
   private static final Set<String> OPEN =
       Set.of("/health", "/health/liveness", "/health/readiness", "/openapi.yaml");
 
@@ -41,7 +41,11 @@ final class AuthenticationFilter implements Ordered {
 
   /** Who makes the request. */
   static Caller caller(HttpRequest<?> request) {
-    return request.getAttribute(CALLER, Caller.class).orElseThrow();
+    return admission(request).caller();
+  }
+
+  static Admission admission(HttpRequest<?> request) {
+    return request.getAttribute(ADMISSION, Admission.class).orElseThrow();
   }
 
   @Override
@@ -54,10 +58,11 @@ final class AuthenticationFilter implements Ordered {
   HttpResponse<?> authenticate(HttpRequest<?> request) {
     boolean open = OPEN.contains(request.getPath());
     try {
-      Caller caller = authenticator.authenticate(credentials(request));
+      Admission admission = authenticator.admit(credentials(request));
       checkSite(request);
-      request.setAttribute(CALLER, caller);
-      request.setAttribute(HttpAttributes.PRINCIPAL, (Principal) caller::owner);
+      request.setAttribute(ADMISSION, admission);
+      request.setAttribute(
+          HttpAttributes.PRINCIPAL, (Principal) () -> admission.caller().owner());
       return null;
     } catch (RequestException e) {
       return open ? null : Problems.refuse(e);

@@ -7,6 +7,7 @@ import dev.vard.serve.ServeSettings;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.nio.file.Path;
+import java.security.cert.CertificateException;
 import java.security.cert.X509Certificate;
 import java.util.List;
 import java.util.Optional;
@@ -43,24 +44,41 @@ public final class Authenticator {
     return tokens.isEmpty() && !certificates;
   }
 
+  /** Why nobody is let in at all; empty where somebody is. */
+  public Optional<String> trouble() {
+    return tokens.filter(file -> !certificates).flatMap(TokenFile::trouble);
+  }
+
+  /** Looks whether the tokens file holds something else now. */
+  void look() {
+    tokens.ifPresent(TokenFile::look);
+  }
+
+  /** {@link #admit} for a single request. */
+  Caller authenticate(Credentials credentials) {
+    return admit(credentials).caller();
+  }
+
   /**
    * A token that is shown decides alone: who shows a wrong one is not let in by its certificate.
    *
    * @throws RequestException UNAUTHENTICATED
    */
-  Caller authenticate(Credentials credentials) {
+  Admission admit(Credentials credentials) {
     String peer = describe(credentials.peer());
     if (open()) {
       if (!isLoopback(credentials.peer())) {
         throw unauthenticated("this server lets in callers of its own machine alone");
       }
-      return new Caller(LOCAL, true, peer);
+      return new Admission(new Caller(LOCAL, true, peer), () -> true);
     }
     if (tokens.isPresent() && credentials.authorization().isPresent()) {
       return byToken(tokens.get(), credentials.authorization().get(), peer);
     }
     if (certificates && credentials.certificate().isPresent()) {
-      return new Caller(commonName(credentials.certificate().get()), false, peer);
+      X509Certificate certificate = credentials.certificate().get();
+      return new Admission(
+          new Caller(commonName(certificate), false, peer), () -> isValid(certificate));
     }
     throw unauthenticated(
         tokens.isPresent()
@@ -68,17 +86,29 @@ public final class Authenticator {
             : "this request says not who asks: show a client certificate");
   }
 
-  private static Caller byToken(TokenFile tokens, String authorization, String peer) {
+  /** TLS has checked the rest, when the connection was made. */
+  private static boolean isValid(X509Certificate certificate) {
+    try {
+      certificate.checkValidity();
+      return true;
+    } catch (CertificateException e) {
+      return false;
+    }
+  }
+
+  private static Admission byToken(TokenFile tokens, String authorization, String peer) {
     Matcher bearer = BEARER.matcher(authorization);
     if (!bearer.matches()) {
       throw unauthenticated(
           "the authorization is none of ours: send `authorization: Bearer TOKEN`");
     }
+    byte[] digest = Tokens.digest(bearer.group(1));
     Tokens.Owner owner =
         tokens
-            .find(bearer.group(1))
+            .find(digest)
             .orElseThrow(() -> unauthenticated("this token is not known: ask for a valid one"));
-    return new Caller(owner.name(), owner.admin(), peer);
+    return new Admission(
+        new Caller(owner.name(), owner.admin(), peer), () -> tokens.stands(digest, owner));
   }
 
   /** Of several names the wrong one might be taken: there must be one alone. */

@@ -2,6 +2,7 @@ package dev.vard.api;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.vard.serve.RequestException;
 import dev.vard.store.StoredEvent;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -30,6 +31,17 @@ final class EventJson {
     return "id: %d\nevent: %s\ndata: %s\n\n"
         .formatted(event.sequence(), type(event), item(event))
         .getBytes(StandardCharsets.UTF_8);
+  }
+
+  /** The last event of a stream that its reader may not read on; it has no sequence number. */
+  static byte[] refused(RequestException why) {
+    String problem =
+        MAPPER
+            .createObjectNode()
+            .put("code", why.code().name())
+            .put("detail", why.getMessage())
+            .toString();
+    return ("event: refused\ndata: " + problem + "\n\n").getBytes(StandardCharsets.UTF_8);
   }
 
   private static String item(StoredEvent event) {

@@ -22,7 +22,7 @@ import javax.net.ssl.SSLSession;
  * watch is not, for it holds a stream.
  */
 final class GrpcAuthentication implements ServerInterceptor {
-  private static final Context.Key<Caller> CALLER = Context.key("caller");
+  private static final Context.Key<Admission> ADMISSION = Context.key("admission");
   private static final Metadata.Key<String> AUTHORIZATION =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
@@ -34,7 +34,11 @@ final class GrpcAuthentication implements ServerInterceptor {
 
   /** Who makes the call in hand. */
   static Caller caller() {
-    return CALLER.get();
+    return admission().caller();
+  }
+
+  static Admission admission() {
+    return ADMISSION.get();
   }
 
   @Override
@@ -45,15 +49,16 @@ final class GrpcAuthentication implements ServerInterceptor {
         .equals(HealthGrpc.getCheckMethod().getFullMethodName())) {
       return next.startCall(call, headers);
     }
-    Caller caller;
+    Admission admission;
     try {
-      caller = authenticator.authenticate(credentials(call, headers));
+      admission = authenticator.admit(credentials(call, headers));
     } catch (RequestException e) {
       StatusRuntimeException refusal = GrpcErrors.of(e);
       call.close(refusal.getStatus(), refusal.getTrailers());
       return new ServerCall.Listener<>() {};
     }
-    return Contexts.interceptCall(Context.current().withValue(CALLER, caller), call, headers, next);
+    return Contexts.interceptCall(
+        Context.current().withValue(ADMISSION, admission), call, headers, next);
   }
 
   private static Credentials credentials(ServerCall<?, ?> call, Metadata headers) {

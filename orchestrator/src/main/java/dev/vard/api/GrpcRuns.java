@@ -137,7 +137,6 @@ final class GrpcRuns extends RunServiceGrpc.RunServiceImplBase {
     String id = ResourceNames.runId("name", request.getName());
     long after = ResourceNames.notNegative("after_sequence", request.getAfterSequence());
     stream(
-        caller,
         answer,
         () -> new EventSource<>(runs.watch(caller, id, after), events::of, Optional.empty()));
   }
@@ -148,7 +147,6 @@ final class GrpcRuns extends RunServiceGrpc.RunServiceImplBase {
     Caller caller = GrpcAuthentication.caller();
     ResourceNames.ArtifactName name = ResourceNames.artifactName("name", request.getName());
     stream(
-        caller,
         answer,
         () -> new Download(name.run(), new Chunks(runs.open(caller, name.run(), name.path()))));
   }
@@ -158,10 +156,9 @@ final class GrpcRuns extends RunServiceGrpc.RunServiceImplBase {
    * leave. The place is given back when the call is over for the transport too: what was sent and
    * not read still takes memory until then.
    */
-  private <T> void stream(
-      Caller caller, StreamObserver<T> answer, Supplier<StreamTask.Source<T>> source) {
+  private <T> void stream(StreamObserver<T> answer, Supplier<StreamTask.Source<T>> source) {
     ServerCallStreamObserver<T> call = (ServerCallStreamObserver<T>) answer;
-    Streams.Place place = streams.enter(caller);
+    Streams.Place place = streams.enter(GrpcAuthentication.admission());
     try {
       StreamTask<T> task = new StreamTask<>(source.get(), new CallOutlet<>(call));
       call.setOnReadyHandler(task::roomChanged);
@@ -171,7 +168,7 @@ final class GrpcRuns extends RunServiceGrpc.RunServiceImplBase {
             task.gone();
           });
       call.setOnCloseHandler(place::close);
-      streams.start(task);
+      streams.start(task, place);
     } catch (RuntimeException e) {
       place.close();
       throw e;

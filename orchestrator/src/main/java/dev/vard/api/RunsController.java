@@ -226,21 +226,21 @@ final class RunsController {
     int size = page(pageSize, null).size();
     RunView view = runs.get(caller, id);
     return request.accept().contains(MediaType.TEXT_EVENT_STREAM_TYPE)
-        ? eventStream(caller, view, after)
+        ? eventStream(AuthenticationFilter.admission(request), view, after)
         : HttpResponse.ok(eventPage(caller, view, after, size == 0 ? DEFAULT_EVENTS : size))
             .contentType(MediaType.APPLICATION_JSON_TYPE);
   }
 
-  private HttpResponse<?> eventStream(Caller caller, RunView view, long after) {
+  private HttpResponse<?> eventStream(Admission admission, RunView view, long after) {
     if (view.run().status().ended() && after >= view.run().lastSequence()) {
       // Browsers come back after every end of a stream, but not after this.
       return HttpResponse.noContent();
     }
-    Streams.Place place = streams.enter(caller);
+    Streams.Place place = streams.enter(admission);
     try {
       StreamTask.Source<byte[]> source =
           new EventSource<>(
-              runs.watch(caller, view.run().id(), after),
+              runs.watch(admission.caller(), view.run().id(), after),
               EventJson::serverSent,
               Optional.of(
                   new EventSource.Fillers<>(EventJson.OPENING, KEEP_ALIVE, EventJson.KEEP_ALIVE)));
@@ -360,7 +360,7 @@ final class RunsController {
     Caller caller = caller(request);
     String id = ResourceNames.checkedId(run);
     String checked = ResourceNames.checkedText("path", path);
-    Streams.Place place = streams.enter(caller);
+    Streams.Place place = streams.enter(AuthenticationFilter.admission(request));
     try {
       Chunks chunks = new Chunks(runs.open(caller, id, checked));
       return HttpResponse.ok(new StreamedBody(streams, place, new ChunkSource(chunks), false))

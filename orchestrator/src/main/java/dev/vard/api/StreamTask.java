@@ -26,7 +26,7 @@ final class StreamTask<T> {
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
   private boolean gone;
-  private boolean stopped;
+  private Optional<RequestException> stopped = Optional.empty();
 
   StreamTask(Source<T> source, Outlet<T> outlet) {
     this.source = source;
@@ -94,11 +94,14 @@ final class StreamTask<T> {
   }
 
   private void leave() {
-    if (!isGone()) {
-      outlet.fail(
-          new RequestException(
-              Code.UNAVAILABLE, "", "the server stops: ask again from where you are"));
+    lock.lock();
+    Optional<RequestException> why;
+    try {
+      why = gone ? Optional.empty() : stopped;
+    } finally {
+      lock.unlock();
     }
+    why.ifPresent(outlet::fail);
   }
 
   /** Whether there is room: false if nobody reads any more. */
@@ -106,7 +109,7 @@ final class StreamTask<T> {
     lock.lock();
     try {
       long nanos = patience.toNanos();
-      while (!gone && !stopped && !outlet.ready()) {
+      while (!gone && stopped.isEmpty() && !outlet.ready()) {
         if (nanos <= 0) {
           throw new RequestException(
               Code.RESOURCE_EXHAUSTED,
@@ -116,7 +119,7 @@ final class StreamTask<T> {
         }
         nanos = changed.awaitNanos(nanos);
       }
-      return !gone && !stopped;
+      return !gone && stopped.isEmpty();
     } finally {
       lock.unlock();
     }
@@ -144,11 +147,11 @@ final class StreamTask<T> {
     source.close();
   }
 
-  /** The server stops. */
-  void stop() {
+  /** Ends it from this side: what it says first counts. */
+  void stop(RequestException why) {
     lock.lock();
     try {
-      stopped = true;
+      stopped = stopped.or(() -> Optional.of(why));
       changed.signalAll();
     } finally {
       lock.unlock();
@@ -156,19 +159,10 @@ final class StreamTask<T> {
     source.close();
   }
 
-  private boolean isGone() {
-    lock.lock();
-    try {
-      return gone;
-    } finally {
-      lock.unlock();
-    }
-  }
-
   private boolean goesOn() {
     lock.lock();
     try {
-      return !gone && !stopped;
+      return !gone && stopped.isEmpty();
     } finally {
       lock.unlock();
     }

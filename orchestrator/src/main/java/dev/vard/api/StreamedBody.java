@@ -43,7 +43,7 @@ final class StreamedBody {
       begun.set(true);
       Pull pull = new Pull(subscriber, buffers);
       subscriber.onSubscribe(pull);
-      streams.start(pull.task);
+      streams.start(pull.task, place);
     };
   }
 
@@ -103,6 +103,11 @@ final class StreamedBody {
     @Override
     public void fail(RequestException why) {
       if (endsAnywhere && why.code() == RequestException.Code.UNAVAILABLE) {
+        end();
+        return;
+      }
+      if (endsAnywhere && why.code() == RequestException.Code.UNAUTHENTICATED && ready()) {
+        send(EventJson.refused(why));
         end();
         return;
       }

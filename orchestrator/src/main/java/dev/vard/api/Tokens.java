@@ -1,7 +1,6 @@
 package dev.vard.api;
 
 import java.io.IOException;
-import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -32,6 +31,9 @@ final class Tokens {
 
   private static final Pattern OWNER = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._@-]{0,63}");
 
+  /** Lets nobody in. */
+  static final Tokens NONE = new Tokens(List.of());
+
   private final List<Entry> entries;
 
   private Tokens(List<Entry> entries) {
@@ -48,6 +50,9 @@ final class Tokens {
     return OWNER.matcher(name).matches();
   }
 
+  /** What was read of a file, and what is wrong with the rest of it. */
+  record Parsed(Tokens tokens, List<String> problems) {}
+
   /**
    * Reads a file with a line {@code OWNER TOKEN [admin]} for each token, where {@code sha256:<64
    * hex digits>} may stand for the token. An owner may have several.
@@ -55,19 +60,37 @@ final class Tokens {
    * @throws SettingsException with all that is wrong, and no token
    */
   static Tokens read(Path file) {
-    List<String> lines;
+    return read(file, content(file));
+  }
+
+  /** The same, of what was read. */
+  static Tokens read(Path file, byte[] content) {
+    Parsed parsed = parse(file, content);
+    if (!parsed.problems().isEmpty()) {
+      throw new SettingsException(String.join("\n", parsed.problems()));
+    }
+    return parsed.tokens();
+  }
+
+  /**
+   * @throws SettingsException if it cannot be read
+   */
+  static byte[] content(Path file) {
     try {
-      lines = Files.readAllLines(file);
-    } catch (CharacterCodingException e) {
-      throw new SettingsException(
-          "%s is not UTF-8 text: give a line OWNER TOKEN [admin] for each token".formatted(file),
-          e);
+      return Files.readAllBytes(file);
     } catch (IOException e) {
       throw new SettingsException(
           "the tokens file %s cannot be read (%s): check that it is there and readable"
               .formatted(file, e),
           e);
     }
+  }
+
+  /** Every line that is one, and what is wrong with the others. A byte order mark is no line's. */
+  static Parsed parse(Path file, byte[] content) {
+    // What is no UTF-8 becomes a character that no token has: its line is named.
+    List<String> lines =
+        new String(content, StandardCharsets.UTF_8).replaceFirst("^\uFEFF", "").lines().toList();
     Parsing parsing = new Parsing();
     for (int i = 0; i < lines.size(); i++) {
       parsing.line("%s:%d".formatted(file, i + 1), lines.get(i).strip());
@@ -81,10 +104,12 @@ final class Tokens {
       parsing.problems.add(
           "%s: there is no token in it: give a line OWNER TOKEN [admin] for each".formatted(file));
     }
-    if (!parsing.problems.isEmpty()) {
-      throw new SettingsException(String.join("\n", parsing.problems));
-    }
-    return new Tokens(List.copyOf(parsing.entries));
+    return new Parsed(
+        new Tokens(List.copyOf(parsing.entries)), List.copyOf(parsing.problems));
+  }
+
+  boolean isEmpty() {
+    return entries.isEmpty();
   }
 
   /**
@@ -92,7 +117,11 @@ final class Tokens {
    * nothing.
    */
   Optional<Owner> find(String token) {
-    byte[] digest = sha256(token);
+    return find(digest(token));
+  }
+
+  /** The same, of {@link #digest}. */
+  Optional<Owner> find(byte[] digest) {
     Optional<Owner> found = Optional.empty();
     for (Entry entry : entries) {
       if (MessageDigest.isEqual(entry.digest, digest)) {
@@ -102,9 +131,15 @@ final class Tokens {
     return found;
   }
 
-  private static byte[] sha256(String token) {
+  /** What is held of a token. */
+  static byte[] digest(String token) {
+    return sha256(token.getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** What is held of a file. */
+  static byte[] sha256(byte[] bytes) {
     try {
-      return MessageDigest.getInstance("SHA-256").digest(token.getBytes(StandardCharsets.UTF_8));
+      return MessageDigest.getInstance("SHA-256").digest(bytes);
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException("every Java platform has SHA-256", e);
     }
@@ -187,7 +222,7 @@ final class Tokens {
                 + " `openssl rand -hex 32`");
         return Optional.empty();
       }
-      return Optional.of(sha256(token));
+      return Optional.of(Tokens.digest(token));
     }
   }
 }

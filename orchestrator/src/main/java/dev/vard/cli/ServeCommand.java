@@ -2,6 +2,7 @@ package dev.vard.cli;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.vard.api.ApiProperties;
+import dev.vard.api.Authenticator;
 import dev.vard.api.GrpcApi;
 import dev.vard.api.SettingsException;
 import dev.vard.serve.Orchestrator;
@@ -256,6 +257,7 @@ final class ServeCommand implements Callable<Integer> {
       throws IOException, InterruptedException {
     Orchestrator orchestrator = context.getBean(Orchestrator.class);
     GrpcApi grpc = context.getBean(GrpcApi.class);
+    Authenticator authenticator = context.getBean(Authenticator.class);
     EmbeddedServer http = context.getBean(EmbeddedServer.class);
     orchestrator.start();
     int grpcBound = grpc.start();
@@ -264,7 +266,7 @@ final class ServeCommand implements Callable<Integer> {
     console.out().println("vard: HTTP at " + http.getURI());
     writeReadyFile(grpcBound, http.getPort());
     while (!told.await(READY_CHECK.toMillis(), TimeUnit.MILLISECONDS)) {
-      grpc.ready(orchestrator.problems().isEmpty());
+      grpc.ready(orchestrator.problems().isEmpty() && authenticator.trouble().isEmpty());
     }
     grpc.ready(false);
     boolean drained = orchestrator.drain(DRAIN);

@@ -88,12 +88,49 @@ class AuthenticatorTest {
   }
 
   @Test
-  void shouldKeepTheOldTokensWhileTheFileIsWrong() throws Exception {
+  void shouldTakeTheOtherLinesOfAFileWithAWrongOne() throws Exception {
     Authenticator authenticator = tokens();
-    write("alice short\n", Instant.now().plusSeconds(10));
+    write("bob short\ncarol carols-token-0123456789\n", Instant.now().plusSeconds(10));
 
+    refuses(authenticator, credentials(Optional.of("Bearer " + TOKEN), FAR));
+    assertThat(
+            authenticator
+                .authenticate(credentials(Optional.of("Bearer carols-token-0123456789"), FAR))
+                .owner())
+        .isEqualTo("carol");
+    assertThat(authenticator.trouble()).isEmpty();
+  }
+
+  @Test
+  void shouldLetNobodyInWithoutTheFileAndSayWhy() throws Exception {
+    Authenticator authenticator = tokens();
+    Files.delete(folder.resolve("tokens"));
+
+    refuses(authenticator, credentials(Optional.of("Bearer " + TOKEN), FAR));
+    assertThat(authenticator.trouble())
+        .hasValueSatisfying(
+            why -> assertThat(why).startsWith("nobody is let in: the tokens file ").contains("tokens"));
+
+    write("alice " + TOKEN + "\n", Instant.now());
     assertThat(authenticator.authenticate(credentials(Optional.of("Bearer " + TOKEN), FAR)))
         .isNotNull();
+    assertThat(authenticator.trouble()).isEmpty();
+  }
+
+  @Test
+  void shouldSeeAnotherContentUnderTheSameTimeAndSize() throws Exception {
+    Instant time = Instant.parse("2026-01-01T00:00:00Z");
+    Path file = write("alice " + TOKEN + "\n", time);
+    Authenticator authenticator =
+        new Authenticator(LiveApi.settings(Map.of("tokens", file.toString())));
+    Admission admission = authenticator.admit(credentials(Optional.of("Bearer " + TOKEN), FAR));
+    assertThat(admission.stands().getAsBoolean()).isTrue();
+    write("alice " + TOKEN.replace('0', '9') + "\n", time);
+
+    authenticator.look();
+
+    assertThat(admission.stands().getAsBoolean()).isFalse();
+    refuses(authenticator, credentials(Optional.of("Bearer " + TOKEN), FAR));
   }
 
   private static Authenticator open() {

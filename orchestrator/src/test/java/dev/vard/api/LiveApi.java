@@ -63,6 +63,10 @@ final class LiveApi implements AutoCloseable {
     return context.getBean(Streams.class);
   }
 
+  Authenticator authenticator() {
+    return context.getBean(Authenticator.class);
+  }
+
   RequestBounds bounds() {
     return context.getBean(RequestBounds.class);
   }

@@ -142,6 +142,9 @@ final class RestRoad implements Road {
             data = line.substring(6);
           } else if (line.isEmpty() && !data.isEmpty()) {
             JsonNode event = mapper.readTree(data);
+            if (type.equals("refused")) {
+              throw new Refused(event.path("code").asText(), "", event.path("detail").asText());
+            }
             assertThat(event.path("sequence").asLong()).isEqualTo(id);
             assertThat(event.path("event").path("event").asText()).isEqualTo(type);
             next = new Event(id, type);

@@ -3,6 +3,7 @@ package dev.vard.api;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -78,6 +79,25 @@ class TokensTest {
         .message()
         .doesNotContain(ALICES)
         .doesNotContain("0123456789");
+  }
+
+  @Test
+  void shouldReadTheOtherLinesAndNameTheWrongOnes() throws IOException {
+    Path file = Files.createFile(folder.resolve("tokens"));
+    Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-------"));
+    ByteArrayOutputStream content = new ByteArrayOutputStream();
+    content.write(("\uFEFFalice " + ALICES + "\r\nboo\n").getBytes(StandardCharsets.UTF_8));
+    content.write("bob sh\u00f6rt-token-0123456789\n".getBytes(StandardCharsets.ISO_8859_1));
+    content.write("carol carols-token-0123456789\n".getBytes(StandardCharsets.UTF_8));
+
+    Tokens.Parsed parsed = Tokens.parse(file, content.toByteArray());
+
+    assertThat(parsed.tokens().find(ALICES)).isPresent();
+    assertThat(parsed.tokens().find("carols-token-0123456789")).isPresent();
+    assertThat(parsed.problems())
+        .satisfiesExactly(
+            problem -> assertThat(problem).contains("tokens:2: this is not OWNER TOKEN"),
+            problem -> assertThat(problem).contains("tokens:3: a token has letters"));
   }
 
   @Test
