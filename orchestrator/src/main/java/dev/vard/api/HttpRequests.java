@@ -146,7 +146,8 @@ final class HttpRequests extends ChannelDuplexHandler {
       return;
     }
     String problem =
-        "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":\"%s\",\"code\":\"%s\"}"
+        ("{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,"
+                + "\"detail\":\"%s\",\"code\":\"%s\"}")
             .formatted(status.reasonPhrase(), status.code(), detail, code);
     FullHttpResponse response =
         new DefaultFullHttpResponse(

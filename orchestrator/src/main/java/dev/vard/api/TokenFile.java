@@ -44,7 +44,7 @@ final class TokenFile {
   private record Version(
       Optional<Stamp> stamp, byte[] digest, Tokens tokens, List<String> problems) {}
 
-  /** Whom a token stands for; a change that shows in the file's time, size or name counts at once. */
+  /** Whom a token stands for; a change of the file's time, size or identity counts at once. */
   Optional<Tokens.Owner> find(byte[] digest) {
     if (!stamp().equals(current.stamp)) {
       look();

@@ -27,8 +27,9 @@ class RunCostTest {
 
   @Test
   void shouldCountImagesAndPasses() throws Exception {
-    // Three iterations of 4 images, evaluations of 5 before, after the 2nd and after the 3rd; 20
-    // denoising steps; 2 iterations train the policy (2 steps of 32), all fit the value (40 of 128).
+    // Three iterations of 4 images; evaluations of 5 before, after the 2nd and after the 3rd; 20
+    // denoising steps. Two iterations train the policy (2 steps of 32), all fit the value (40 of
+    // 128).
     assertThat(cost()).isEqualTo(new RunCost(27, 27 * 20 + 2 * 2 * 32 + 3 * 40 * 128));
   }
 
