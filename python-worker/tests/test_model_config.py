@@ -109,6 +109,20 @@ def test_an_unconditional_models_configuration_is_refused_before_weights_are_rea
     assert told in caught.value.message
 
 
+READ: dict[str, Change] = {
+    "a side for each direction": unet(sample_size=[8, 8]),
+    "an offset and a bound that are null": in_config("scheduler/scheduler_config.json", steps_offset=None, clip_sample_range=None),
+    "a large file that nothing reads": lambda model: (model / "unet/trainer_state.json").write_text("[" + "0," * 2**20 + "0]"),
+    "other files and folders": lambda model: (model / "unet/.cache").mkdir() or (model / "vae/onnx").mkdir() or (model / "vae/README").touch(),
+}
+
+
+@pytest.mark.parametrize("change", READ.values(), ids=READ.keys())
+def test_what_matters_to_nobody_is_read(client: Client, model: Path, change: Change) -> None:
+    change(model)
+    client.open(model)
+
+
 def test_a_prompt_that_the_unet_projects_is_read(client: Client, model: Path) -> None:
     """Its cross-attention is wider than the text encoder: the value networks must take the text encoder's width."""
     shutil.rmtree(model / "unet")

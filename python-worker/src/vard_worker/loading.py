@@ -59,7 +59,6 @@ def load(model: pb.ModelConfig, sampler: pb.SamplerConfig, seed: int, roots: Roo
     first = int(pipeline.scheduler.timesteps.max())
     if first >= trained:
         raise invalid("sampler.steps", f"{sampler.steps} from the scheduler's steps_offset on begin at timestep {first}, beyond the {trained} it was trained for; give fewer")
-
     noise_schedule.check_root(pipeline.scheduler, sampler.eta)
 
     def fresh_unet() -> nn.Module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import stat
@@ -51,14 +52,17 @@ def check_files(folder: Path, checkpoint: str) -> None:
             continue
         if not stat.S_ISREG(status.st_mode):
             raise not_loadable(checkpoint, f"{place} is {kind_of(status.st_mode)}, not a file; copy the model again, without it")
-        if file.suffix in (".json", ".txt") and status.st_size > most_bytes(file):
+        if status.st_size > most_bytes(file):
             raise too_large(checkpoint, place, status.st_size, most_bytes(file))
 
 
-def most_bytes(file: Path) -> int:
-    if file.name.startswith(("tokenizer", "vocab", "merges", "added_tokens")):
+def most_bytes(file: Path) -> float:
+    """Of what is read whole; weights are mapped, and other files stay unread."""
+    if file.name.startswith(("tokenizer", "vocab.", "merges.", "added_tokens.", "special_tokens_map.")):
         return MOST_VOCABULARY
-    return MOST_SHARD_LIST if ".safetensors.index." in file.name else MOST_CONFIG
+    if ".safetensors.index." in file.name:
+        return MOST_SHARD_LIST
+    return MOST_CONFIG if file.name.endswith(("config.json", "model_index.json")) else math.inf
 
 
 def kind_of(mode: int) -> str:
@@ -75,7 +79,7 @@ def read_json(file: Path, checkpoint: str) -> dict[str, object]:
     place = f"{file.parent.name}/{file.name}"
     try:
         with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
-            mode, most = os.fstat(stream.fileno()).st_mode, most_bytes(file)
+            mode, most = os.fstat(stream.fileno()).st_mode, int(most_bytes(file))
             if not stat.S_ISREG(mode):
                 raise not_loadable(checkpoint, f"{place} is {kind_of(mode)}, not a file; copy the model again, without it")
             data = stream.read(most + 1)

@@ -1,5 +1,5 @@
 """What a model's folder may hold: weights as safetensors, and configurations that name nothing but diffusers' and
-transformers' own classes, and networks that are read as what they are.
+transformers' own classes.
 
 Loading such a folder runs no code of its author and reads no file outside it. All that the libraries have beside that,
 pickles, custom classes, kernels and adapters fetched from elsewhere, is refused by name, before they see the folder: an

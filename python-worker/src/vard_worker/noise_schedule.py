@@ -66,11 +66,11 @@ def check_numbers(config: dict[str, object], checkpoint: str) -> None:
     for key, beta in betas.items():
         if not is_number(beta) or not 0 <= beta <= 1:
             raise refused(checkpoint, f"{key}: {beta!r}; a variance of noise is a number from 0 to 1")
-    offset = config.get("steps_offset", 0)
-    if type(offset) is not int or not 0 <= offset < timesteps:
+    offset = config.get("steps_offset")
+    if offset is not None and (type(offset) is not int or not 0 <= offset < timesteps):
         raise refused(checkpoint, f"steps_offset: {offset!r}; give a whole number from 0 to {timesteps - 1}")
-    bound = config.get("clip_sample_range", 1.0)
-    if not is_number(bound) or not 0 < bound <= 1e6:
+    bound = config.get("clip_sample_range")
+    if bound is not None and (not is_number(bound) or not 0 < bound <= 1e6):
         raise refused(checkpoint, f"clip_sample_range: {bound!r}; give a number above 0")
 
 
