@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from test_rewards_server import PATIENCE, Served, query, scores, serving
+from test_rewards_server import PATIENCE, SOURCES, Served, query, scores, serving
 from vard.v1 import reward_pb2 as pb
 from vard_rewards.scorer import Scorer
 
@@ -220,6 +222,29 @@ def test_a_crash_is_noticed_though_a_pool_outlives_it(served: Served) -> None:
 def test_a_crash_is_noticed_though_a_daemon_outlives_it(served: Served) -> None:
     (outcome,) = served.score("", timeout=4)
     assert "its process died (exit code 1)" in outcome.failure.message
+
+
+REAPS_NOBODY = """
+import ctypes
+from vard.v1 import reward_pb2 as pb
+from vard_rewards.scorer import Scorer
+
+PR_SET_CHILD_SUBREAPER = 36
+assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+scorer = Scorer("forking:CrashWithPool", {}, "cpu")
+scorer.start()
+query = pb.RewardQuery(rgb=bytes(3), height=1, width=1, prompt="segfault")
+(outcome,) = scorer.score(pb.ScoreRequest(queries=[query]).SerializeToString(), lambda: True)
+assert outcome.failure.code == "CRASHED", outcome
+scorer.close()
+"""
+
+
+def test_the_dead_that_nobody_reaps_hold_nothing_up(tmp_path: Path) -> None:
+    """As in a container whose first process is the program."""
+    (tmp_path / "forking.py").write_text(MODULE)
+    environment = os.environ | {"PYTHONPATH": str(SOURCES)}
+    subprocess.run([sys.executable, "-c", REAPS_NOBODY], cwd=tmp_path, env=environment, check=True, timeout=30)
 
 
 @pytest.mark.parametrize("served", ["spam"], indirect=True)

@@ -34,6 +34,8 @@ SCORES = b"A"
 
 GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL."""
+LAST_MOMENT = 0.5
+"""Seconds for the killed to be gone."""
 SIGNALLED = 128
 """The guard's exit code, for a child that a signal has ended, is this and the signal's number."""
 
@@ -95,7 +97,8 @@ def end(group: int, leader_lives: bool) -> None:
     deadline = time.monotonic() + GRACE
     number = signal.SIGTERM
     try:
-        while True:
+        # In a container whose first process reaps no orphans, the dead stay in the group: not for ever, then.
+        while time.monotonic() < deadline + LAST_MOMENT:
             os.killpg(group, number)
             number = 0 if time.monotonic() < deadline else signal.SIGKILL
             if leader_lives and exit_of(group) is not None:

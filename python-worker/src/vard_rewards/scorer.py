@@ -29,7 +29,7 @@ STUCK = 30.0
 DEATHS = 3
 """In a row; after them a failure is not to be tried again."""
 LAST_LINES = 4
-KEPT_BYTES = 1 << 13
+KEPT_BYTES = 1 << 14
 """Of what it prints; enough for the stacks of some threads."""
 PIPE_BYTES = 1 << 20
 """An image or two: each switch between the processes then carries more."""
@@ -194,7 +194,7 @@ class Process:
     def _death(self) -> Died:
         """Why there is no answer. The guard has seen to it that nobody else holds the pipe."""
         try:
-            code = self._guard.wait(child.GRACE + 1)
+            code = self._guard.wait(child.GRACE + child.LAST_MOMENT + 1)
         except subprocess.TimeoutExpired:
             return Died("its process has closed its pipe: a function must leave descriptors alone that it has not opened")
         how = f"killed by {signal_name(code - child.SIGNALLED)}" if code > child.SIGNALLED else f"exit code {code}"
@@ -277,12 +277,14 @@ class Printed(threading.Thread):
             return part != b""
 
     def end(self) -> str:
-        """Waits for the last of it, and gives the last lines in one: from where Python's own account of a crash begins, if it
-        gave one."""
+        """Waits for the last of it, and gives the last lines in one; of Python's own account of a crash, what and where."""
         self.join(timeout=1)
         lines = [line.strip() for line in self._end.decode(errors="replace").splitlines() if line.strip()]
-        start = next((i for i, line in enumerate(lines) if line.startswith("Fatal Python error")), len(lines) - LAST_LINES)
-        return " | ".join(lines[max(0, start) :][:LAST_LINES])
+        for start, line in enumerate(lines):
+            if line.startswith("Fatal Python error"):
+                where = next((i + 1 for i, other in enumerate(lines) if i > start and other.startswith("Current thread")), start + 1)
+                return " | ".join([line, *lines[where : where + LAST_LINES - 1]])
+        return " | ".join(lines[-LAST_LINES:])
 
 
 def signal_name(number: int) -> str:
