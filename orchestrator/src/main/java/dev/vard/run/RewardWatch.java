@@ -144,13 +144,14 @@ final class RewardWatch {
     if (constant) {
       throw new RunException(
           CONSTANT,
-          ("%s: in each of the first %d iterations all scores were equal (%s in the last), and"
-                  + " equal scores teach nothing; check the reward on images that differ (vard"
-                  + " reward SPEC --images DIR) and start a new run; if scores differ rarely, give"
-                  + " more for algorithm.samples%s")
+          ("%s: in %s all scores were equal (%s in the last), and equal scores teach nothing; check"
+                  + " the reward on images that differ (vard reward SPEC --images DIR) and start a"
+                  + " new run; if scores differ rarely, give more for algorithm.samples%s")
               .formatted(
                   name(),
-                  number,
+                  number == 1
+                      ? "the first iteration"
+                      : "each of the first " + number + " iterations",
                   last.least(),
                   spec.algorithm() instanceof VardSpec ? " or algorithm.value.warmup" : ""));
     }

@@ -18,10 +18,7 @@ import dev.vard.reward.RewardException;
 import dev.vard.reward.Rewards;
 import dev.vard.run.RunEvent.Evaluated;
 import dev.vard.run.RunEvent.Phase;
-import dev.vard.run.RunEvent.PolicyMetrics;
 import dev.vard.run.RunEvent.SampleSeconds;
-import dev.vard.run.RunEvent.TimestepQuality;
-import dev.vard.run.RunEvent.ValueMetrics;
 import dev.vard.spec.RunSpec;
 import dev.vard.worker.WorkerClient;
 import dev.vard.worker.WorkerException;
@@ -31,7 +28,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
-import java.util.function.ToDoubleFunction;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -67,6 +63,7 @@ final class RunEngine {
   private final RewardWatch watch;
 
   private Action current = new Action.Finish(0);
+
   /** Whether the worker has answered in this attempt. */
   private boolean met;
 
@@ -413,7 +410,7 @@ final class RunEngine {
             action.iteration(),
             Interval.of(scores.present()),
             scores.rewards(),
-            mean(kls, Double::doubleValue),
+            StepMetrics.mean(kls, Double::doubleValue),
             kls,
             seconds,
             scores.metrics());
@@ -453,30 +450,20 @@ final class RunEngine {
     EvaluateResponse response =
         worker.evaluate(requests.assess(action), deadlines.assess(trajectories));
     deadlines.assessed(trajectories, Duration.ofNanos(System.nanoTime() - start));
-    List<TimestepQuality> quality =
-        response.getByStateList().stream()
-            .map(
-                state ->
-                    new TimestepQuality(
-                        state.getTimestep(), state.getR2(), state.getMse(), state.getCorrelation()))
-            .toList();
     return new Performed(
         new Outcome.Assessed(),
         Optional.empty(),
-        iteration.with(quality),
+        iteration.with(StepMetrics.of(response)),
         PhaseSeconds.ofValue(secondsSince(start)));
   }
 
   private Performed fit(Action.FitValue action, IterationMetrics iteration) {
     long start = System.nanoTime();
     FitValueResponse response = fitValue(action);
-    ValueMetrics value =
-        new ValueMetrics(
-            iteration.quality(), mean(secondHalf(response.getLossesList()), Double::doubleValue));
     return new Performed(
         new Outcome.Fitted(),
         Optional.empty(),
-        iteration.with(value),
+        iteration.with(StepMetrics.of(response, iteration.quality())),
         PhaseSeconds.ofValue(secondsSince(start)));
   }
 
@@ -484,19 +471,10 @@ final class RunEngine {
     phase(action.iteration(), Phase.POLICY);
     long start = System.nanoTime();
     ImprovePolicyResponse response = improvePolicy(action);
-    List<PolicyStep> steps = secondHalf(response.getStepsList());
-    PolicyMetrics policy =
-        new PolicyMetrics(
-            mean(steps, PolicyStep::getLoss),
-            mean(steps, PolicyStep::getObjective),
-            mean(steps, PolicyStep::getKlPerTrajectory),
-            action.klWeight(),
-            mean(steps, PolicyStep::getGradientNorm),
-            mean(steps, PolicyStep::getClipped));
     return new Performed(
         improved(response),
         Optional.empty(),
-        iteration.with(policy),
+        iteration.with(StepMetrics.of(response, action.klWeight())),
         PhaseSeconds.ofPolicy(secondsSince(start)));
   }
 
@@ -609,13 +587,5 @@ final class RunEngine {
       case Action.Release release -> "while releasing trajectories" + in;
       case Action.Finish finish -> "while exporting";
     };
-  }
-
-  private static <T> List<T> secondHalf(List<T> steps) {
-    return steps.subList(steps.size() / 2, steps.size());
-  }
-
-  private static <T> double mean(List<T> items, ToDoubleFunction<T> number) {
-    return items.stream().mapToDouble(number).average().orElse(Double.NaN);
   }
 }

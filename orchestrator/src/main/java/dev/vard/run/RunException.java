@@ -137,7 +137,8 @@ public final class RunException extends RuntimeException {
   }
 
   static RunException cancelled(String when, Throwable cause) {
-    return new RunException(CANCELLED, Remedy.RESTART_WORKER, "told to stop " + when, cause);
+    return new RunException(
+        CANCELLED, Remedy.RESTART_WORKER, Remedy.WAIT, "told to stop " + when, cause);
   }
 
   static RunException storage(String message, Throwable cause) {

@@ -43,6 +43,21 @@ public record Confinement(
     modelRoots = modelRoots.stream().map(root -> root.toAbsolutePath().normalize()).toList();
   }
 
+  /** Under what names an operator allows a reward; empty for those that anybody may use. */
+  static List<String> addresses(RewardSource source) {
+    return switch (source) {
+      case RewardSource.JavaClass java -> List.of("java:" + java.className());
+      case RewardSource.Python python -> List.of("python:" + python.function());
+      case RewardSource.Http http -> List.of(http.url().toString());
+      case RewardSource.Grpc grpc ->
+          grpc.endpoints().stream().map(endpoint -> "grpc:" + endpoint).toList();
+      case RewardSource.JpegCompressibility jpeg -> List.of();
+      case RewardSource.JpegIncompressibility jpeg -> List.of();
+      case RewardSource.Onnx onnx -> List.of();
+      case RewardSource.Supplied supplied -> List.of();
+    };
+  }
+
   /**
    * The folder that a name stands for; empty if there is none, or none that is allowed: the same to
    * whoever asks, who must not learn what else there is.

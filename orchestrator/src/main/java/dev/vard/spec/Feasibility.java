@@ -33,6 +33,9 @@ public final class Feasibility {
   /** (trajectory, t) pairs of one request to a worker. */
   private static final long MOST_PAIRS = 1 << 24;
 
+  /** Names in {@code model.adapter.targets} that a worker takes. */
+  static final int MOST_TARGETS = 256;
+
   /** The value network's layers are normalised in groups. */
   private static final int GROUP = 8;
 
@@ -87,6 +90,12 @@ public final class Feasibility {
               spec.reward().isSum() ? Keys.REWARD_PARTS : Keys.REWARD_WEIGHT,
               "with a weight of 0 all rewards are equal, and equal rewards teach nothing; give"
                   + " another weight"));
+    }
+    int targets = spec.model().adapter().targets().size();
+    if (targets > MOST_TARGETS) {
+      found.add(
+          new Finding(
+              Keys.TARGETS, "has " + targets + " names; give at most " + MOST_TARGETS));
     }
     PolicySpec policy = spec.algorithm().policy();
     pairs(Keys.POLICY_STEPS, policy.steps(), policy.batch(), found);

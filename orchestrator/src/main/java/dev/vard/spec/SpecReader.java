@@ -694,7 +694,7 @@ public final class SpecReader {
       if (confinement.isEmpty()) {
         return;
       }
-      for (String address : addresses(source)) {
+      for (String address : Confinement.addresses(source)) {
         if (!confinement.get().rewards().contains(address) && problems.size() < MOST_PROBLEMS) {
           forbid(
               Keys.REWARD_KIND,
@@ -715,21 +715,6 @@ public final class SpecReader {
             Keys.REWARD_TOKEN,
             "the server gives no such variable to rewards; give one that begins with " + TOKENS);
       }
-    }
-
-    /** Under what names an operator allows a reward; empty for those that anybody may use. */
-    private static List<String> addresses(RewardSource source) {
-      return switch (source) {
-        case RewardSource.JavaClass java -> List.of("java:" + java.className());
-        case RewardSource.Python python -> List.of("python:" + python.function());
-        case RewardSource.Http http -> List.of(http.url().toString());
-        case RewardSource.Grpc grpc ->
-            grpc.endpoints().stream().map(endpoint -> "grpc:" + endpoint).toList();
-        case RewardSource.JpegCompressibility jpeg -> List.of();
-        case RewardSource.JpegIncompressibility jpeg -> List.of();
-        case RewardSource.Onnx onnx -> List.of();
-        case RewardSource.Supplied supplied -> List.of();
-      };
     }
 
     private void forbid(Key<?> key, String why) {

@@ -1,0 +1,56 @@
+package dev.vard.run;
+
+import dev.vard.proto.v1.EvaluateResponse;
+import dev.vard.proto.v1.FitValueResponse;
+import dev.vard.proto.v1.ImprovePolicyResponse;
+import dev.vard.proto.v1.PolicyStep;
+import dev.vard.run.RunEvent.PolicyMetrics;
+import dev.vard.run.RunEvent.TimestepQuality;
+import dev.vard.run.RunEvent.ValueMetrics;
+import java.util.List;
+import java.util.function.ToDoubleFunction;
+
+/** What is told of a worker's steps: of gradient steps, the mean of their second half. */
+final class StepMetrics {
+  private StepMetrics() {}
+
+  /** By timestep, in the worker's order. */
+  static List<TimestepQuality> of(EvaluateResponse response) {
+    return response.getByStateList().stream()
+        .map(
+            state ->
+                new TimestepQuality(
+                    state.getTimestep(), state.getR2(), state.getMse(), state.getCorrelation()))
+        .toList();
+  }
+
+  /**
+   * @param quality of the value network, before this fit
+   */
+  static ValueMetrics of(FitValueResponse response, List<TimestepQuality> quality) {
+    return new ValueMetrics(
+        quality, mean(secondHalf(response.getLossesList()), Double::doubleValue));
+  }
+
+  /**
+   * @param klWeight η of this phase
+   */
+  static PolicyMetrics of(ImprovePolicyResponse response, double klWeight) {
+    List<PolicyStep> steps = secondHalf(response.getStepsList());
+    return new PolicyMetrics(
+        mean(steps, PolicyStep::getLoss),
+        mean(steps, PolicyStep::getObjective),
+        mean(steps, PolicyStep::getKlPerTrajectory),
+        klWeight,
+        mean(steps, PolicyStep::getGradientNorm),
+        mean(steps, PolicyStep::getClipped));
+  }
+
+  static <T> double mean(List<T> items, ToDoubleFunction<T> number) {
+    return items.stream().mapToDouble(number).average().orElse(Double.NaN);
+  }
+
+  private static <T> List<T> secondHalf(List<T> steps) {
+    return steps.subList(steps.size() / 2, steps.size());
+  }
+}
