@@ -248,10 +248,10 @@ def test_what_macos_leaves_is_not_taken_for_weights(client: Client, model: Path)
 
 @pytest.fixture
 def worker() -> Iterator[worker_pb2_grpc.WorkerServiceStub]:
-    server, port = start(Settings())
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+    front = start(Settings())
+    with grpc.insecure_channel(f"127.0.0.1:{front.port}") as channel:
         yield worker_pb2_grpc.WorkerServiceStub(channel)
-    server.stop(grace=None)
+    front.stop()
 
 
 @pytest.mark.parametrize("change", [unet(num_class_embeds=10), pipe("unet/config.json")], ids=["classes", "pipe"])
