@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hmac
 import ipaddress
 import socket
@@ -34,7 +35,7 @@ class Security:
             raise ValueError("--tls-cert and --tls-key go together; give both, or neither")
         if client_authority and not certificate:
             raise ValueError("--client-ca is for TLS; give --tls-cert and --tls-key too")
-        token = read(token_file).strip()
+        token = read(token_file).removeprefix(codecs.BOM_UTF8).strip()
         if token_file and len(token) < SHORTEST_TOKEN:
             raise ValueError(f"the token in {token_file} has {len(token)} characters; give it {SHORTEST_TOKEN} or more, at random")
         if not (token.isascii() and token.decode("ascii", "replace").isprintable()):

@@ -1,5 +1,6 @@
 package dev.vard.api;
 
+import dev.vard.files.TextFile;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -90,7 +91,7 @@ final class Tokens {
   static Parsed parse(Path file, byte[] content) {
     // What is no UTF-8 becomes a character that no token has: its line is named.
     List<String> lines =
-        new String(content, StandardCharsets.UTF_8).replaceFirst("^\uFEFF", "").lines().toList();
+        TextFile.plain(new String(content, StandardCharsets.UTF_8)).lines().toList();
     Parsing parsing = new Parsing();
     for (int i = 0; i < lines.size(); i++) {
       parsing.line("%s:%d".formatted(file, i + 1), lines.get(i).strip());

@@ -11,6 +11,8 @@ import dev.vard.cli.client.WatchCommand;
 import io.micronaut.configuration.picocli.MicronautFactory;
 import io.micronaut.context.ApplicationContext;
 import java.io.PrintWriter;
+import java.util.Optional;
+import java.util.stream.Stream;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -40,7 +42,27 @@ public final class Main implements Runnable {
   @Spec private CommandSpec command;
 
   public static void main(String[] arguments) {
-    System.exit(execute(new Console(System.out, System.err), arguments));
+    Console console = new Console(System.out, System.err);
+    System.exit(
+        unreadable(arguments)
+            .map(message -> badUsage(console, message))
+            .orElseGet(() -> execute(console, arguments)));
+  }
+
+  /** Java reads arguments by the locale, and puts U+FFFD for what that does not know. */
+  private static Optional<String> unreadable(String[] arguments) {
+    return Stream.of(arguments)
+        .filter(argument -> argument.indexOf('\uFFFD') >= 0)
+        .findFirst()
+        .map(
+            argument ->
+                "the argument '%s' is not UTF-8 text, or Java was started for a locale of %s: start ./vard, or set LC_ALL=C.UTF-8"
+                    .formatted(argument, System.getProperty("sun.jnu.encoding")));
+  }
+
+  private static int badUsage(Console console, String message) {
+    console.err().println("vard: " + message);
+    return ExitCode.BAD_USAGE;
   }
 
   /** The exit code: see {@link ExitCode}. */

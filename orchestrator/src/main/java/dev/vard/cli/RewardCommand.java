@@ -1,6 +1,7 @@
 package dev.vard.cli;
 
 import dev.vard.algorithm.NotFiniteException;
+import dev.vard.files.TextFile;
 import dev.vard.reward.RewardException;
 import dev.vard.reward.Rewards;
 import dev.vard.reward.kind.RewardEnvironment;
@@ -159,7 +160,7 @@ final class RewardCommand implements Callable<Integer> {
 
   private List<String> lines(Path file) {
     try {
-      return Files.readAllLines(file);
+      return TextFile.lines(file);
     } catch (IOException e) {
       throw wrong("--prompts " + file + ": cannot be read as text (" + e.getMessage() + ")");
     }
@@ -173,7 +174,7 @@ final class RewardCommand implements Callable<Integer> {
   private static String beside(Path image) throws IOException {
     String name = image.getFileName().toString();
     Path text = image.resolveSibling(name.substring(0, name.lastIndexOf('.')) + ".txt");
-    return Files.isRegularFile(text) ? Files.readString(text).strip() : "";
+    return Files.isRegularFile(text) ? TextFile.read(text).strip() : "";
   }
 
   private ParameterException wrong(String message) {

@@ -1,7 +1,7 @@
 package dev.vard.spec;
 
+import dev.vard.files.TextFile;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -10,9 +10,6 @@ import java.util.List;
 final class PromptFile {
   /** Characters of a prompt that a worker takes; its text encoder reads some 77 tokens. */
   static final int LONGEST = 10_000;
-
-  /** Which some editors put before the first line, and which is no part of it. */
-  private static final String BYTE_ORDER_MARK = "\uFEFF";
 
   private PromptFile() {}
 
@@ -27,11 +24,10 @@ final class PromptFile {
    * @throws IOException if it cannot be read, or is not UTF-8
    */
   static List<Line> read(Path file) throws IOException {
-    List<String> lines = Files.readAllLines(file);
+    List<String> lines = TextFile.lines(file);
     List<Line> prompts = new ArrayList<>();
     for (int i = 0; i < lines.size(); i++) {
-      String line = lines.get(i);
-      String prompt = (line.startsWith(BYTE_ORDER_MARK) ? line.substring(1) : line).strip();
+      String prompt = lines.get(i).strip();
       if (!prompt.isEmpty() && !prompt.startsWith("#")) {
         prompts.add(new Line(i + 1, prompt));
       }

@@ -1,5 +1,6 @@
 package dev.vard.spec;
 
+import dev.vard.files.TextFile;
 import dev.vard.spec.AlgorithmSpec.DdpoSpec;
 import dev.vard.spec.AlgorithmSpec.VardSpec;
 import dev.vard.spec.Key.Absent;
@@ -122,7 +123,7 @@ public final class SpecReader {
    * @throws SpecException with all that is wrong
    */
   public RunSpec read(String text, String source, Path folder, List<String> overrides) {
-    return new Reading(new Origin(source, 1), folder, WHOLE).read(text, overrides);
+    return new Reading(new Origin(source, 1), folder, WHOLE).read(TextFile.plain(text), overrides);
   }
 
   private static SpecException unreadable(Path file, Code code, String message) {

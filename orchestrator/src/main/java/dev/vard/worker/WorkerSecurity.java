@@ -1,5 +1,6 @@
 package dev.vard.worker;
 
+import dev.vard.files.TextFile;
 import io.grpc.CallCredentials;
 import io.grpc.ChannelCredentials;
 import io.grpc.InsecureChannelCredentials;
@@ -9,7 +10,6 @@ import io.grpc.TlsChannelCredentials;
 import io.micronaut.context.annotation.ConfigurationProperties;
 import io.micronaut.core.bind.annotation.Bindable;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.Executor;
@@ -79,7 +79,7 @@ public record WorkerSecurity(
       return Optional.empty();
     }
     try {
-      return Optional.of(new Bearer(Files.readString(Path.of(tokenFile)).strip()));
+      return Optional.of(new Bearer(TextFile.read(Path.of(tokenFile)).strip()));
     } catch (IOException e) {
       throw unreadable("VARD_WORKER_TOKEN_FILE", e);
     }

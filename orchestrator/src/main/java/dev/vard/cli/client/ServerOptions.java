@@ -2,13 +2,13 @@ package dev.vard.cli.client;
 
 import dev.vard.cli.Console;
 import dev.vard.cli.ExitCode;
+import dev.vard.files.TextFile;
 import io.grpc.ChannelCredentials;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.StatusException;
 import io.grpc.TlsChannelCredentials;
 import io.micronaut.context.annotation.Prototype;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.regex.Pattern;
@@ -159,7 +159,7 @@ final class ServerOptions {
 
   private static String read(Path file) {
     try {
-      return Files.readString(file).strip();
+      return TextFile.read(file).strip();
     } catch (IOException e) {
       throw new ClientException(
           "--token-file " + file + ": it cannot be read (" + e + "); give a file with a token", e);
