@@ -12,7 +12,7 @@ COPY python-worker/src src
 RUN python -m grpc_tools.protoc -I proto --python_out=src --grpc_python_out=src vard/v1/worker.proto
 
 # Any user id will do: compose runs it as the owner of runs/, who need not have a home here.
-ENV PYTHONPATH=/opt/vard/src HOME=/tmp
+ENV PYTHONPATH=/opt/vard/src PYTHONSAFEPATH=1 HOME=/tmp
 USER 1000:1000
 WORKDIR /vard
 EXPOSE 50051

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 
 from vard_serving.arguments import add_starter
+from vard_serving.search_path import put_users_modules_last
 
 
 def options(text: str) -> dict[str, object]:
@@ -19,6 +21,7 @@ def options(text: str) -> dict[str, object]:
 
 
 def main() -> None:
+    put_users_modules_last()
     parser = argparse.ArgumentParser(prog="vard_rewards", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="serve a function or class as vard.v1.RewardService by gRPC")
@@ -34,6 +37,7 @@ def main() -> None:
     access.add_argument("--client-ca", type=Path, metavar="PEM", help="only clients with a certificate of these authorities are let in")
     access.add_argument("--token-file", type=Path, metavar="FILE", help="only clients with the bearer token in this file are let in")
     arguments = parser.parse_args()
+    os.umask(0o077)  # What it writes is for its user alone.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     # Here and not above: gRPC takes a moment to import, and nobody who asks for --help wants to wait for it.

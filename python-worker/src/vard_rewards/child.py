@@ -117,6 +117,10 @@ def serve(requests: int, answers: int) -> None:
     import json
     import logging
 
+    from vard_serving.search_path import put_users_modules_last
+
+    put_users_modules_last()
+
     from vard.v1 import reward_pb2 as pb
     from vard_rewards import frames
     from vard_rewards.function import LoadError, load

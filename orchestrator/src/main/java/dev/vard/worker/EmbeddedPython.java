@@ -72,7 +72,10 @@ final class EmbeddedPython {
       MainInterpreter.setJepLibraryPath(library(environment).toString());
       // The program's name leads CPython to the virtual environment that it lies in.
       MainInterpreter.setInitParams(
-          PyConfig.python().setProgramName(environment.python().toString()));
+          PyConfig.python()
+              .setProgramName(environment.python().toString())
+              // PYTHONHOME and PYTHONPATH are of another Python than this one.
+              .setUseEnvironment(false));
       // What Python prints must not get between the lines of this program's own output.
       SharedInterpreter.setConfig(
           new JepConfig()
@@ -102,8 +105,8 @@ final class EmbeddedPython {
    */
   static Path library(WorkerEnvironment environment) throws IOException {
     Process process =
-        new ProcessBuilder(
-                environment.python().toString(),
+        environment
+            .process(
                 "-c",
                 "import importlib.util as u; s = u.find_spec('jep');"
                     + " print(s.submodule_search_locations[0] if s else '')")

@@ -30,7 +30,9 @@ final class LocalWorkerProcess implements AutoCloseable {
       Duration patience,
       Optional<Path> pids) {
     return start(
-        environment, new PythonProcess.Program("worker", arguments(threads), log, patience, pids));
+        environment,
+        new PythonProcess.Program(
+            PythonProcess.Role.WORKER, arguments(threads), log, patience, pids));
   }
 
   /**
@@ -45,7 +47,8 @@ final class LocalWorkerProcess implements AutoCloseable {
       Duration farewell) {
     return start(
         environment,
-        new PythonProcess.Program("worker", arguments(threads), log, patience, pids, farewell));
+        new PythonProcess.Program(
+            PythonProcess.Role.WORKER, arguments(threads), log, patience, pids, farewell));
   }
 
   private static List<String> arguments(int threads) {

@@ -1,6 +1,7 @@
 package dev.vard.worker;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.vard.files.PrivateFiles;
 import io.grpc.CallCredentials;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -45,10 +46,28 @@ public final class PythonProcess implements AutoCloseable {
   private static final int TAIL_LINES = 20;
   private static final int TAIL_BYTES = 16 << 10;
 
+  /** What a process is: its environment variables follow from it, and its name in errors. */
+  public enum Role {
+    /** Runs this project's code alone. */
+    WORKER("worker"),
+    /** Runs a function of the user's, who may have put it on {@code PYTHONPATH}. */
+    REWARD("reward");
+
+    private final String label;
+
+    Role(String label) {
+      this.label = label;
+    }
+
+    String label() {
+      return label;
+    }
+  }
+
   /**
    * What to start.
    *
-   * @param what names it in errors, as {@code worker}
+   * @param role what it is
    * @param arguments of the interpreter; where to serve, and for whom, is added to them
    * @param log takes what it writes; appended to
    * @param patience how long it may take to come to serve
@@ -56,7 +75,7 @@ public final class PythonProcess implements AutoCloseable {
    * @param farewell how long it may take to end by itself, and then on SIGTERM, before it is killed
    */
   public record Program(
-      String what,
+      Role role,
       List<String> arguments,
       Path log,
       Duration patience,
@@ -67,8 +86,8 @@ public final class PythonProcess implements AutoCloseable {
     }
 
     public Program(
-        String what, List<String> arguments, Path log, Duration patience, Optional<Path> pids) {
-      this(what, arguments, log, patience, pids, FAREWELL);
+        Role role, List<String> arguments, Path log, Duration patience, Optional<Path> pids) {
+      this(role, arguments, log, patience, pids, FAREWELL);
     }
   }
 
@@ -134,17 +153,18 @@ public final class PythonProcess implements AutoCloseable {
       String token = newToken();
       Path tokenFile = Files.writeString(folder.resolve("token"), token);
       Path ready = folder.resolve("ready.json");
+      PrivateFiles.create(program.log());
       Log log = Log.from(program.log());
       process = launch(environment, program, ready, tokenFile);
       if (program.pids().isPresent()) {
         pidFile = PidFile.write(program.pids().get(), process.toHandle());
       }
-      int port = await(program.what(), process, ready, log, program.patience());
+      int port = await(program.role().label(), process, ready, log, program.patience());
       serves = true;
       return new PythonProcess(program, process, log, port, token, pidFile);
     } catch (IOException e) {
       throw new StartException(
-          "the " + program.what() + " could not be started: " + e.getMessage(), e);
+          "the " + program.role().label() + " could not be started: " + e.getMessage(), e);
     } finally {
       if (process != null && !serves) {
         process.destroyForcibly();
@@ -190,9 +210,9 @@ public final class PythonProcess implements AutoCloseable {
     }
     hangs = !ended;
     return ended
-        ? "the %s process died (%s)%s".formatted(program.what(), exit(process), log.tail())
+        ? "the %s process died (%s)%s".formatted(program.role().label(), exit(process), log.tail())
         : "the %s process %d runs but does not answer%s"
-            .formatted(program.what(), process.pid(), log.tail());
+            .formatted(program.role().label(), process.pid(), log.tail());
   }
 
   @Override
@@ -238,7 +258,8 @@ public final class PythonProcess implements AutoCloseable {
             token.toString(),
             "--exit-with-stdin");
     return environment
-        .process(Stream.concat(program.arguments().stream(), serving).toArray(String[]::new))
+        .process(
+            program.role(), Stream.concat(program.arguments().stream(), serving).toList())
         .redirectErrorStream(true)
         .redirectOutput(ProcessBuilder.Redirect.appendTo(program.log().toFile()))
         .start();

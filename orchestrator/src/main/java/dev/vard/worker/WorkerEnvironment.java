@@ -1,9 +1,9 @@
 package dev.vard.worker;
 
-import java.io.File;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
@@ -68,18 +68,22 @@ public record WorkerEnvironment(Path home, Path python) {
   }
 
   /**
-   * A Python process that finds the worker's sources, before those of a {@code PYTHONPATH} that is
-   * set.
+   * A Python process that finds the worker's sources, with a worker's environment variables.
    *
    * @param arguments of the interpreter
    */
   public ProcessBuilder process(String... arguments) {
-    var builder =
+    return process(PythonProcess.Role.WORKER, List.of(arguments));
+  }
+
+  /** One with the environment variables of its role: {@link ChildEnvironment}. */
+  ProcessBuilder process(PythonProcess.Role role, List<String> arguments) {
+    ProcessBuilder builder =
         new ProcessBuilder(
-            Stream.concat(Stream.of(python.toString()), Stream.of(arguments)).toList());
-    builder
-        .environment()
-        .merge("PYTHONPATH", sources().toString(), (old, own) -> own + File.pathSeparator + old);
+            Stream.concat(Stream.of(python.toString()), arguments.stream()).toList());
+    Map<String, String> environment = builder.environment();
+    environment.clear();
+    environment.putAll(ChildEnvironment.of(role, System.getenv(), sources()));
     return builder;
   }
 

@@ -112,7 +112,7 @@ final class PythonReward implements Reward {
             source.device());
     PythonProcess.Program program =
         new PythonProcess.Program(
-            "reward", arguments, environment.log(), PATIENCE, Optional.empty());
+            PythonProcess.Role.REWARD, arguments, environment.log(), PATIENCE, Optional.empty());
     try {
       return new PythonReward(
           name, source, asking.timeout(), python, program, Served.start(python, program));
