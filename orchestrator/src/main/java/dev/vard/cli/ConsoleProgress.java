@@ -14,7 +14,6 @@ import java.time.Duration;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
-import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressState;
@@ -41,13 +40,20 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
   private final boolean terminal;
   private Optional<Started> run = Optional.empty();
   private Optional<ProgressBar> bar = Optional.empty();
+  private Optional<TerminalLine> line = Optional.empty();
   private OptionalDouble reward = OptionalDouble.empty();
   private OptionalDouble kl = OptionalDouble.empty();
   private String scoring = "";
   private int queries;
   private int iterationsDone;
   private int evaluationsDone;
+  private int iterationsSeen;
   private double iterationSeconds;
+
+  /** Units that an earlier life of the run did, in time that is not this one's. */
+  private volatile long before;
+
+  private boolean placed;
 
   /**
    * @param terminal whether {@code out} can draw over what it has written
@@ -102,13 +108,15 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
       long units =
           (long) started.iterations() * PHASES * started.samples()
               + (long) started.evaluations() * started.evaluationImages();
+      TerminalLine drawn = TerminalLine.on(out);
+      line = Optional.of(drawn);
       bar =
           Optional.of(
               new ProgressBarBuilder()
                   .setInitialMax(units)
                   .setUpdateIntervalMillis(250)
-                  .setConsumer(new ConsoleProgressBarConsumer(out))
-                  .setRenderer(ConsoleProgress::render)
+                  .setConsumer(drawn)
+                  .setRenderer(this::render)
                   .build());
     } else {
       print(
@@ -124,6 +132,10 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
   }
 
   private void show(int iteration, RunEvent.Phase phase, int images, int total) {
+    if (!placed && phase != RunEvent.Phase.OPEN && phase != RunEvent.Phase.EXPORT) {
+      placed = true;
+      run.ifPresent(started -> place(started, iteration, phase));
+    }
     bar.ifPresent(
         line -> {
           line.stepTo(units() + within(phase, images));
@@ -136,6 +148,16 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
                       phase == RunEvent.Phase.SCORE && total > 0 ? " " + images + "/" + total : "",
                       measures()));
         });
+  }
+
+  /** A run that is resumed begins in its middle. */
+  private void place(Started started, int iteration, RunEvent.Phase phase) {
+    boolean evaluates = phase == RunEvent.Phase.EVALUATE;
+    iterationsDone = evaluates ? iteration : Math.max(0, iteration - 1);
+    // Evaluations lie at equal distances, the first before all iterations and the last after.
+    double passed = (started.evaluations() - 1.0) * iterationsDone / started.iterations();
+    evaluationsDone = (int) (evaluates ? Math.ceil(passed) : Math.floor(passed) + 1);
+    before = units();
   }
 
   /** Units of the iteration or evaluation in progress. */
@@ -174,6 +196,7 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
 
   private void iterated(IterationFinished iteration) {
     iterationsDone = iteration.iteration();
+    iterationsSeen++;
     iterationSeconds += iteration.seconds().total();
     queries = iteration.rewardQueries();
     reward = OptionalDouble.of(iteration.reward().mean());
@@ -181,7 +204,7 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
     iteration.policy().ifPresent(policy -> kl = OptionalDouble.of(policy.klPerTrajectory()));
     bar.ifPresent(line -> line.stepTo(units()));
     if (!terminal) {
-      double left = iterationSeconds / iterationsDone * (iterations() - iterationsDone);
+      double left = iterationSeconds / iterationsSeen * (iterations() - iterationsDone);
       print(
           "iteration %d/%d %s%s  took %s%s",
           iteration.iteration(),
@@ -230,9 +253,10 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
     return text.toString();
   }
 
-  private static String render(ProgressState state, int width) {
+  private String render(ProgressState state, int width) {
     return line(
         state.getNormalizedProgress(),
+        (double) before / state.getMax(),
         state.getElapsedAfterStart(),
         state.getExtraMessage(),
         width);
@@ -242,21 +266,24 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
    * The bar's line.
    *
    * @param done between 0 and 1
+   * @param before what of it was done before the time that elapsed
    * @param width columns; what is beyond them is cut off
    */
-  static String line(double done, Duration elapsed, String message, int width) {
+  static String line(double done, double before, Duration elapsed, String message, int width) {
     int filled = (int) Math.round(done * BAR);
     String text =
         format("[%s%s] %3.0f %%  ", "=".repeat(filled), " ".repeat(BAR - filled), 100 * done)
             + message;
-    if (done > 0 && done < 1) {
-      text += "  left " + Readable.duration(elapsed.toMillis() / 1000.0 * (1 - done) / done);
+    if (done > before && done < 1) {
+      double seconds = elapsed.toMillis() / 1000.0 * (1 - done) / (done - before);
+      text += "  left " + Readable.duration(seconds);
     }
     return text.length() > width ? text.substring(0, Math.max(0, width)) : text;
   }
 
   private void print(String format, Object... values) {
-    out.println(format(format, values));
+    String text = format(format, values);
+    line.ifPresentOrElse(drawn -> drawn.leave(text), () -> out.println(text));
   }
 
   private static String format(String format, Object... values) {
@@ -267,5 +294,6 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
   public void close() {
     bar.ifPresent(ProgressBar::close);
     bar = Optional.empty();
+    line = Optional.empty();
   }
 }

@@ -23,11 +23,20 @@ public final class Terminal {
 
   /** Columns of the terminal that results go to; empty where they go elsewhere. */
   public static OptionalInt width() {
-    if (!is(OUTPUT)) {
+    return width(OUTPUT);
+  }
+
+  /** Columns of the terminal that standard error goes to; empty where it goes elsewhere. */
+  static OptionalInt errorWidth() {
+    return width(ERROR);
+  }
+
+  private static OptionalInt width(int stream) {
+    if (!is(stream)) {
       return OptionalInt.empty();
     }
     CLibrary.WinSize size = new CLibrary.WinSize();
-    return CLibrary.ioctl(OUTPUT, CLibrary.TIOCGWINSZ, size) == 0 && size.ws_col > 0
+    return CLibrary.ioctl(stream, CLibrary.TIOCGWINSZ, size) == 0 && size.ws_col > 0
         ? OptionalInt.of(size.ws_col)
         : OptionalInt.empty();
   }
