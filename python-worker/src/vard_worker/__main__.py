@@ -28,6 +28,7 @@ def main() -> None:
     files.add_argument("--model-root", type=Path, action="append", default=[], metavar="DIR", help="models lie under one of these")
     files.add_argument("--allow-hub", action="store_true", help="models may be hub ids too")
     arguments = parser.parse_args()
+    os.umask(0o077)  # What it writes is for its user alone.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     # Here and not above: gRPC and PyTorch take seconds to import, and nobody who asks for --help wants to wait for them.

@@ -55,7 +55,7 @@ def save(session: Session, folder: Path) -> int:
     with stored(folder):
         if os.path.lexists(folder):
             raise WorkerError(pb.STORAGE, f"{folder} exists already; a checkpoint is written once", "path")
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         sweep(folder.parent)
         with unfinished(folder) as beside:
             write(session, beside)
@@ -75,7 +75,7 @@ def export(session: Session, folder: Path, checked: bool) -> Path:
     model = session.model
     demand_finite("the adapter", model.adapter_weights().items(), "nothing was exported; go back to an earlier checkpoint")
     with stored(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         sweep(folder)
         with unfinished(folder / "export") as beside:
             made = model.export(beside)
@@ -99,12 +99,12 @@ def stored(path: Path) -> Iterator[None]:
 
 @contextmanager
 def unfinished(folder: Path) -> Iterator[Path]:
-    """A new folder beside ``folder``, gone afterwards unless it was renamed.
+    """A new folder beside ``folder``, for this user alone, gone afterwards unless it was renamed.
 
     It is locked for as long as its writer lives, so that ``sweep`` can tell what a killed one left.
     """
     beside = folder.with_name(f".{folder.name}.{uuid4().hex}.part")
-    beside.mkdir()
+    beside.mkdir(mode=0o700)
     descriptor = os.open(beside, os.O_RDONLY)
     try:
         # Some network file systems lock no folders. There, nothing is swept.

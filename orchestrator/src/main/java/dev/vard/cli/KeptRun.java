@@ -1,5 +1,6 @@
 package dev.vard.cli;
 
+import dev.vard.files.PrivateFiles;
 import dev.vard.reward.kind.RewardEnvironment;
 import dev.vard.reward.kind.RewardKinds;
 import dev.vard.run.Backoff;
@@ -7,6 +8,7 @@ import dev.vard.run.FineTuning;
 import dev.vard.run.KeptSpec;
 import dev.vard.run.RunEnd;
 import dev.vard.run.RunEvent;
+import dev.vard.run.RunException;
 import dev.vard.run.RunFolder;
 import dev.vard.run.RunListener;
 import dev.vard.run.RunStatus;
@@ -24,6 +26,7 @@ import dev.vard.store.StoredRun;
 import dev.vard.worker.WorkerClient;
 import dev.vard.worker.WorkerLocation;
 import dev.vard.worker.WorkerSecurity;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -119,6 +122,12 @@ final class KeptRun implements AutoCloseable {
   }
 
   private static OpenStore open(Path root) {
+    try {
+      // H2 makes its file as the umask says, and takes an empty one for a new one.
+      PrivateFiles.create(root.resolve(DATABASE + ".mv.db"));
+    } catch (IOException e) {
+      throw RunException.storage("the run's folder " + root + " cannot be written: " + e, e);
+    }
     return OpenStore.open(Database.file(root.resolve(DATABASE)).properties());
   }
 

@@ -5,6 +5,7 @@ import dev.vard.api.ApiProperties;
 import dev.vard.api.Authenticator;
 import dev.vard.api.GrpcApi;
 import dev.vard.api.SettingsException;
+import dev.vard.files.PrivateFiles;
 import dev.vard.serve.Orchestrator;
 import dev.vard.serve.ServeSettings;
 import dev.vard.store.Database;
@@ -186,6 +187,7 @@ final class ServeCommand implements Callable<Integer> {
       settings = small.getBean(ServeSettings.class);
     }
     properties.putAll(ApiProperties.of(settings));
+    makeFolder();
     properties.putAll(database().properties());
     // Readiness is looked at when it is asked for, and by the loop below: not by a third party.
     properties.put("micronaut.health.monitor.enabled", false);
@@ -235,6 +237,19 @@ final class ServeCommand implements Callable<Integer> {
 
   private Path folder() {
     return runs.orElseGet(() -> Path.of(machine.runs()));
+  }
+
+  /** Before the database makes it, as the umask says. */
+  private void makeFolder() {
+    try {
+      PrivateFiles.createFolders(folder().resolve(".vard"));
+    } catch (IOException e) {
+      throw new StoreException(
+          StoreException.Kind.UNUSABLE,
+          "the runs' folder %s cannot be written (%s): make it so, or name another by --runs"
+              .formatted(folder(), e),
+          e);
+    }
   }
 
   private Database database() {

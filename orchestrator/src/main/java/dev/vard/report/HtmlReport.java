@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
+import dev.vard.files.PrivateFiles;
 import dev.vard.report.ReportException.Code;
 import java.io.IOException;
 import java.io.InputStream;
@@ -64,7 +65,7 @@ public final class HtmlReport {
     Path report = runFolder.resolve("report.html");
     Path beside = runFolder.resolve("report.html.part");
     try {
-      Files.writeString(beside, page);
+      PrivateFiles.write(beside, page);
       Files.move(
           beside, report, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {

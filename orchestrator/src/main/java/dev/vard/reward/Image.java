@@ -1,11 +1,11 @@
 package dev.vard.reward;
 
+import dev.vard.files.PrivateFiles;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import javax.imageio.ImageIO;
@@ -126,7 +126,7 @@ public final class Image {
 
   /** Writes a PNG, pixel for pixel this image. */
   public void writePng(Path file) throws IOException {
-    try (OutputStream out = Files.newOutputStream(file)) {
+    try (OutputStream out = PrivateFiles.newOutputStream(file)) {
       ImageIO.write(toBufferedImage(), "png", out);
     }
   }

@@ -1,5 +1,7 @@
 package dev.vard.run;
 
+import dev.vard.files.PrivateFiles;
+import dev.vard.files.TextFile;
 import dev.vard.spec.Origin;
 import dev.vard.spec.SpecDiff;
 import dev.vard.spec.SpecException;
@@ -49,8 +51,9 @@ public final class KeptSpec {
   /** Keeps a specification as it was given. */
   static void keep(Path file, Path root) {
     try {
-      Files.copy(file, root.resolve(GIVEN));
-      Files.copy(root.resolve(GIVEN), root.resolve(ORIGINAL));
+      byte[] given = Files.readAllBytes(file);
+      PrivateFiles.write(root.resolve(GIVEN), given);
+      PrivateFiles.write(root.resolve(ORIGINAL), given);
     } catch (IOException e) {
       throw RunException.storage(file + " cannot be copied to " + root + ": " + e, e);
     }
@@ -88,7 +91,7 @@ public final class KeptSpec {
         Path file = root.resolve(name);
         try {
           Files.move(file, aside(name));
-          Files.writeString(file, originals.get(name));
+          PrivateFiles.write(file, originals.get(name));
         } catch (IOException e) {
           throw RunException.storage(file + " cannot be brought back: " + e, e);
         }
@@ -113,7 +116,7 @@ public final class KeptSpec {
 
   private String read(String name) {
     try {
-      return Files.readString(root.resolve(name));
+      return TextFile.read(root.resolve(name));
     } catch (IOException e) {
       throw RunException.storage(root.resolve(name) + " cannot be read as UTF-8 text: " + e, e);
     }

@@ -1,5 +1,6 @@
 package dev.vard.run;
 
+import dev.vard.files.PrivateFiles;
 import dev.vard.reward.Image;
 import dev.vard.reward.RewardQuery;
 import java.io.IOException;
@@ -34,7 +35,7 @@ final class PendingImages {
       for (Map.Entry<Integer, RewardQuery> query : queries.entrySet()) {
         Path file = file(round, query.getKey());
         if (!Files.exists(file)) {
-          Files.createDirectories(file.getParent());
+          PrivateFiles.createFolders(file.getParent());
           Path part = file.resolveSibling(file.getFileName() + ".part");
           query.getValue().image().writePng(part);
           Files.move(

@@ -1,6 +1,7 @@
 package dev.vard.run;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.vard.files.PrivateFiles;
 import dev.vard.reward.Answer;
 import dev.vard.reward.RewardScorer;
 import java.io.IOException;
@@ -41,8 +42,8 @@ final class RewardLog implements RewardScorer.Ledger, AutoCloseable {
    */
   static RewardLog open(RunFolder folder, RunJournal journal, Round round, Clock clock) {
     try {
-      FileChannel file =
-          FileChannel.open(folder.rewards(), StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+      PrivateFiles.create(folder.rewards());
+      FileChannel file = FileChannel.open(folder.rewards(), StandardOpenOption.APPEND);
       return new RewardLog(folder, journal, round, clock, file);
     } catch (IOException e) {
       throw RunException.storage(folder.rewards() + " cannot be written: " + e, e);

@@ -141,7 +141,7 @@ public final class RunException extends RuntimeException {
         CANCELLED, Remedy.RESTART_WORKER, Remedy.WAIT, "told to stop " + when, cause);
   }
 
-  static RunException storage(String message, Throwable cause) {
+  public static RunException storage(String message, Throwable cause) {
     return new RunException("STORAGE", Remedy.WAIT, message, cause);
   }
 

@@ -2,16 +2,15 @@ package dev.vard.run;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.vard.algorithm.Trajectory;
+import dev.vard.files.PrivateFiles;
 import dev.vard.report.HtmlReport;
 import dev.vard.report.ReportException;
 import dev.vard.reward.Image;
 import dev.vard.spec.RunSpec;
 import dev.vard.spec.SpecWriter;
-import java.io.BufferedWriter;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
@@ -105,22 +104,15 @@ public record RunFolder(Path root, String runId) {
           "the run's folder " + root + " is not there or cannot be read: bring it back", null);
     }
     try {
-      Files.createDirectories(root.resolve("samples"));
-      Files.createDirectories(root.resolve("checkpoints"));
+      PrivateFiles.createFolders(root.resolve("samples"));
+      PrivateFiles.createFolders(root.resolve("checkpoints"));
       // A run stays as it was begun; what somebody made of the file since is not written over.
       if (!Files.exists(resolved)) {
-        write(resolved, SpecWriter.write(spec));
+        PrivateFiles.replace(resolved, SpecWriter.write(spec));
       }
     } catch (IOException e) {
       throw RunException.storage("the run's folder " + root + " cannot be written: " + e, e);
     }
-  }
-
-  /** Beside it first: a kill must not leave half a file. */
-  private static void write(Path file, String text) throws IOException {
-    Path beside = file.resolveSibling("." + file.getFileName() + ".part");
-    Files.writeString(beside, text);
-    Files.move(beside, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 
   /** Keeps the specification as it was given. */
@@ -192,7 +184,7 @@ public record RunFolder(Path root, String runId) {
     List<Item> items = trajectories.stream().map(t -> new Item(t.prompt(), t.seed())).toList();
     Path file = root.resolve("samples/evaluation.json");
     try {
-      write(file, new ObjectMapper().writeValueAsString(items));
+      PrivateFiles.replace(file, new ObjectMapper().writeValueAsString(items));
     } catch (IOException e) {
       throw RunException.storage(file + " cannot be written: " + e, e);
     }
@@ -205,7 +197,7 @@ public record RunFolder(Path root, String runId) {
   void writeSample(int iteration, int index, Image image) {
     Path file = root.resolve("samples/%04d/%04d.png".formatted(iteration, index));
     try {
-      Files.createDirectories(file.getParent());
+      PrivateFiles.createFolders(file.getParent());
       image.writePng(file);
     } catch (IOException e) {
       throw RunException.storage(file + " cannot be written: " + e, e);
@@ -214,10 +206,9 @@ public record RunFolder(Path root, String runId) {
 
   /** Appends a line, at once: a run that is killed keeps what it had told. */
   void appendMetrics(String line) {
-    try (BufferedWriter out =
-        Files.newBufferedWriter(metrics(), StandardOpenOption.CREATE, StandardOpenOption.APPEND)) {
-      out.write(line);
-      out.newLine();
+    try {
+      PrivateFiles.create(metrics());
+      Files.writeString(metrics(), line + "\n", StandardOpenOption.APPEND);
     } catch (IOException e) {
       throw RunException.storage(metrics() + " cannot be written: " + e, e);
     }
@@ -226,7 +217,7 @@ public record RunFolder(Path root, String runId) {
   /** Writes the metrics anew, as the journal has them: a kill may have torn or doubled a line. */
   void writeMetrics(List<String> lines) {
     try {
-      write(metrics(), lines.isEmpty() ? "" : String.join("\n", lines) + "\n");
+      PrivateFiles.replace(metrics(), lines.isEmpty() ? "" : String.join("\n", lines) + "\n");
     } catch (IOException e) {
       throw RunException.storage(metrics() + " cannot be written: " + e, e);
     }

@@ -1,5 +1,6 @@
 package dev.vard.serve;
 
+import dev.vard.files.PrivateFiles;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.FileVisitResult;
@@ -48,7 +49,7 @@ final class RunFolders {
   Path workers(String orchestrator) {
     Path folder = root.resolve(".workers").resolve(orchestrator.replaceAll("[^\\w.-]", "_"));
     try {
-      return Files.createDirectories(folder);
+      return PrivateFiles.createFolders(folder);
     } catch (IOException e) {
       throw new UncheckedIOException("the folder " + folder + " cannot be made", e);
     }
@@ -60,8 +61,8 @@ final class RunFolders {
    * no reason to remove it: {@code vard run} makes such.
    */
   void doom(String runId) throws IOException {
-    Files.createDirectories(graves());
-    Files.write(graves().resolve(runId), new byte[0]);
+    PrivateFiles.createFolders(graves());
+    PrivateFiles.write(graves().resolve(runId), new byte[0]);
   }
 
   /** The run stays after all. */

@@ -3,6 +3,7 @@ package dev.vard.worker;
 import com.fasterxml.jackson.core.JacksonException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.vard.files.PrivateFiles;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -61,10 +62,10 @@ record PidFile(Identity worker, Identity orchestrator) {
   }
 
   Path writeTo(Path folder) throws IOException {
-    Files.createDirectories(folder);
+    PrivateFiles.createFolders(folder);
     Path file = folder.resolve("worker-" + worker.pid() + ".json");
     Path beside = folder.resolve("." + file.getFileName() + ".part");
-    Files.write(beside, json());
+    PrivateFiles.write(beside, json());
     return Files.move(beside, file, StandardCopyOption.ATOMIC_MOVE);
   }
 
