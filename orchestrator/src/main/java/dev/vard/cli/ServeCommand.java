@@ -7,8 +7,10 @@ import dev.vard.api.GrpcApi;
 import dev.vard.api.SettingsException;
 import dev.vard.files.PrivateFiles;
 import dev.vard.serve.Orchestrator;
+import dev.vard.serve.RunsFolder;
 import dev.vard.serve.ServeSettings;
 import dev.vard.store.Database;
+import dev.vard.store.RunStore;
 import dev.vard.store.StoreException;
 import io.micronaut.context.ApplicationContext;
 import io.micronaut.runtime.server.EmbeddedServer;
@@ -143,6 +145,11 @@ final class ServeCommand implements Callable<Integer> {
   private Optional<Long> maxPasses = Optional.empty();
 
   @Option(
+      names = "--new-database",
+      description = "Starts though the database has no runs and their folder has some.")
+  private boolean newDatabase;
+
+  @Option(
       names = "--ready-file",
       paramLabel = "FILE",
       description = "Gets both ports, in JSON, once they are open.")
@@ -181,6 +188,8 @@ final class ServeCommand implements Callable<Integer> {
   /** Everything but the listening: what cannot work fails here. */
   private ApplicationContext context() {
     Map<String, Object> properties = options();
+    RunsFolder runsFolder = new RunsFolder(folder());
+    runsFolder.checkWritable();
     ServeSettings settings;
     try (ApplicationContext small =
         ApplicationContext.builder().banner(false).properties(properties).start()) {
@@ -195,6 +204,9 @@ final class ServeCommand implements Callable<Integer> {
         ApplicationContext.builder().banner(false).properties(properties).build();
     try {
       context.start();
+      if (!newDatabase) {
+        runsFolder.checkKnown(context.getBean(RunStore.class));
+      }
       context.getBean(Orchestrator.class);
       return context;
     } catch (RuntimeException e) {
@@ -232,6 +244,8 @@ final class ServeCommand implements Callable<Integer> {
       properties.put("vard.serve.behind-tls-proxy", true);
     }
     properties.put("vard.runs", folder().toString());
+    // Where the runs are, and not where the program was started from.
+    properties.put("endpoints.health.disk-space.path", folder().toAbsolutePath().toString());
     return properties;
   }
 

@@ -18,15 +18,21 @@ public record Database(String url, String user, String password) {
    *
    * <ul>
    *   <li>{@code WRITE_DELAY=0}: a commit is written to the file before it returns, so that a kill
-   *       -9 loses nothing (H2 would wait half a second). It is not flushed to the disk: a power
-   *       cut may lose the last moments, and PostgreSQL is there for those who cannot have that.
+   *       -9 loses nothing (H2 would wait half a second). It is flushed to the disk by {@link
+   *       H2Upkeep}: a power cut may lose the last seconds, and PostgreSQL is there for those who
+   *       cannot have that.
+   *   <li>{@code RETENTION_TIME}: what is overwritten or deleted keeps its place in the file until
+   *       its successors are on the disk for certain. H2 waits 45 s, for it flushes nothing; with
+   *       200 runs made and deleted the file grew beyond 100 MB.
    *   <li>{@code TIME ZONE=UTC}: a zone with summer time has an hour twice.
    *   <li>{@code DB_CLOSE_ON_EXIT=FALSE}: at SIGTERM runs are still being written down.
    * </ul>
    */
   private static final String H2_SETTINGS =
       ";MODE=PostgreSQL;DATABASE_TO_LOWER=TRUE;DEFAULT_NULL_ORDERING=HIGH;TIME ZONE=UTC"
-          + ";WRITE_DELAY=0;LOCK_TIMEOUT=10000;DB_CLOSE_ON_EXIT=FALSE;TRACE_LEVEL_FILE=0";
+          + ";WRITE_DELAY=0;RETENTION_TIME="
+          + 2 * H2Upkeep.FLUSH.toMillis()
+          + ";LOCK_TIMEOUT=10000;DB_CLOSE_ON_EXIT=FALSE;TRACE_LEVEL_FILE=0";
 
   private static final String POSTGRESQL = "jdbc:postgresql:";
 
@@ -150,10 +156,16 @@ public record Database(String url, String user, String password) {
             () ->
                 new StoreException(
                     StoreException.Kind.UNUSABLE,
-                    "the database cannot be used: "
-                        + e.getMessage()
-                        + "; check VARD_DATABASE, VARD_DATABASE_USER and VARD_DATABASE_PASSWORD",
-                    e));
+                    "the database cannot be used: " + e.getMessage() + "; " + cure(e), e));
+  }
+
+  /** A file has no address, user or password that could be wrong. */
+  private static String cure(SQLException e) {
+    boolean file = e.getClass().getName().startsWith("org.h2.");
+    return file
+        ? "its file is damaged or is not one of vard's: put the back-up back in its place"
+            + " (docs/operations.md, Back-up and restore)"
+        : "check VARD_DATABASE, VARD_DATABASE_USER and VARD_DATABASE_PASSWORD";
   }
 
   /** Without the password. */

@@ -161,7 +161,9 @@ final class JdbcRunStore implements RunStore {
         () -> {
           RunRow run = lock(id);
           switch (run.status()) {
-            case WAITING, PAUSED -> move(run, RunStatus.CANCELLED, "", "", Optional.empty());
+            // A paused one keeps its reason: it is what whoever resumes the run has to mend.
+            case WAITING, PAUSED ->
+                move(run, RunStatus.CANCELLED, run.reasonCode(), run.reason(), Optional.empty());
             case RUNNING -> runs.requestCancel(id);
             case CANCELLED -> {}
             case FAILED, DONE -> throw illegal(run, "cancelled");
@@ -251,7 +253,7 @@ final class JdbcRunStore implements RunStore {
     switch (end.status()) {
       case WAITING, PAUSED -> {
         if (run.cancelRequested()) {
-          move(run, RunStatus.CANCELLED, "", "", Optional.empty());
+          move(run, RunStatus.CANCELLED, end.code(), end.reason(), Optional.empty());
         } else {
           move(run, end.status(), end.code(), end.reason(), end.retryAt());
         }

@@ -2,6 +2,7 @@ package dev.vard.cli;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -26,9 +27,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.LongStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -80,6 +83,10 @@ class ServeCommandTest {
     final RunServiceGrpc.RunServiceBlockingStub runs;
 
     Server() throws IOException, InterruptedException {
+      this(folder.resolve("runs"));
+    }
+
+    Server(Path runsFolder) throws IOException, InterruptedException {
       Path readyFile = folder.resolve("ready-" + servers.size() + ".json");
       process =
           new ProcessBuilder(
@@ -93,7 +100,7 @@ class ServeCommandTest {
                   "--http-port=0",
                   "--worker=" + worker.address(),
                   "--model-root=" + folder.resolve("models"),
-                  "--runs=" + folder.resolve("runs"),
+                  "--runs=" + runsFolder,
                   "--ready-file=" + readyFile)
               .redirectErrorStream(true)
               .redirectOutput(folder.resolve("server-" + servers.size() + ".log").toFile())
@@ -214,6 +221,30 @@ class ServeCommandTest {
     assertThat(server.http("/health/liveness").statusCode()).isEqualTo(200);
   }
 
+  @Test
+  void shouldTellOfTheDiskWhereItsRunsAre() throws Exception {
+    Path elsewhere = Path.of("/dev/shm");
+    assumeThat(elsewhere).isDirectory();
+    Path runs = Files.createTempDirectory(elsewhere, "vard-test-");
+    try {
+      Server server = new Server(runs);
+
+      JsonNode disk =
+          new ObjectMapper().readTree(server.http("/health").body()).at("/details/diskSpace");
+
+      assertThat(disk.at("/details/total").longValue())
+          .isEqualTo(Files.getFileStore(runs).getTotalSpace())
+          .isNotEqualTo(Files.getFileStore(Path.of("/")).getTotalSpace());
+      server.terminate();
+    } finally {
+      try (Stream<Path> files = Files.walk(runs)) {
+        for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+          Files.deleteIfExists(file);
+        }
+      }
+    }
+  }
+
   /** What the command says on standard error; its exit code comes first. */
   private String refusal(String... arguments) {
     ByteArrayOutputStream err = new ByteArrayOutputStream();
@@ -243,6 +274,37 @@ class ServeCommandTest {
         .startsWith("2 vard: model root ")
         .contains("is no folder");
     assertThat(refusal("--database=jdbc:mysql://x/y")).startsWith("2 vard: the database's URL");
+  }
+
+  @Test
+  void shouldSayThatTheRunsFolderCannotBeWritten() {
+    ByteArrayOutputStream err = new ByteArrayOutputStream();
+    PrintStream told = new PrintStream(err, true, UTF_8);
+
+    // Nobody can write there, root neither.
+    int code = Main.execute(new Console(told, told), "serve", "--runs=/proc/vard");
+
+    assertThat(code).isEqualTo(ExitCode.FAILED);
+    assertThat(err.toString(UTF_8))
+        .startsWith("vard: STORAGE: the runs' folder /proc/vard cannot be written (")
+        .contains("or name another with --runs");
+  }
+
+  @Test
+  void shouldNotTakeADatabaseThatLostItsRunsForANewOne() throws Exception {
+    Path run = Files.createDirectories(folder.resolve("runs/old-run"));
+    Files.writeString(run.resolve("spec.resolved.yaml"), SPEC);
+
+    assertThat(refusal("--worker=nonsense"))
+        .startsWith("1 vard: the database has no runs, but ")
+        .contains("holds 1 that a server made, old-run among them")
+        .contains("back-up")
+        .contains("--new-database");
+    assertThat(refusal("--worker=nonsense", "--new-database")).contains("is no worker");
+
+    // One of `vard run`, which has its own database.
+    Files.createFile(run.resolve("run.mv.db"));
+    assertThat(refusal("--worker=nonsense")).contains("is no worker");
   }
 
   @Test

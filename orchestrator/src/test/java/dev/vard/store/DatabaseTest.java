@@ -91,6 +91,8 @@ class DatabaseTest {
             () -> OpenStore.open(Database.file(folder.resolve("runs")).properties()).close())
         .isInstanceOfSatisfying(
             StoreException.class, e -> assertThat(e.kind()).isEqualTo(StoreException.Kind.UNUSABLE))
-        .hasMessageContaining("the database cannot be used");
+        .hasMessageContaining("the database cannot be used")
+        .hasMessageContaining("put the back-up back")
+        .hasMessageNotContaining("VARD_DATABASE");
   }
 }

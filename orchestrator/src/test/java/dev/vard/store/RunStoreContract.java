@@ -626,8 +626,21 @@ abstract class RunStoreContract {
     StoredRun released = store.release(claim, Made.end(end));
 
     assertThat(released.status()).isEqualTo(RunStatus.CANCELLED);
+    assertThat(released.reason()).isEqualTo(Made.end(end).reason());
     assertThat(released.cancelRequested()).isFalse();
     assertThat(released.endedAt()).isPresent();
+  }
+
+  @Test
+  void shouldKeepTheReasonOfAPauseWhenItIsCancelled() {
+    StoredRun paused = store.release(running("a"), Made.end(RunStatus.PAUSED));
+
+    StoredRun cancelled = store.cancel("a");
+
+    assertThat(cancelled.status()).isEqualTo(RunStatus.CANCELLED);
+    assertThat(cancelled.reasonCode()).isNotEmpty().isEqualTo(paused.reasonCode());
+    assertThat(cancelled.reason()).isNotEmpty().isEqualTo(paused.reason());
+    assertThat(cancelled.retryAt()).isEmpty();
   }
 
   @Test

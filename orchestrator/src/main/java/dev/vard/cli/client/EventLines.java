@@ -10,6 +10,7 @@ import dev.vard.proto.v1.RunEvent;
 import dev.vard.proto.v1.RunFinished;
 import dev.vard.proto.v1.RunStarted;
 import dev.vard.proto.v1.StateChanged;
+import dev.vard.text.Printable;
 import java.util.Locale;
 import java.util.OptionalDouble;
 
@@ -35,7 +36,7 @@ final class EventLines {
   /** Led by the time and by the number that {@code --after} takes. */
   String line(RunEvent event) {
     return "%s  #%-4d  %s"
-        .formatted(times.show(event.getTime()), event.getSequence(), Table.printable(text(event)));
+        .formatted(times.show(event.getTime()), event.getSequence(), Printable.line(text(event)));
   }
 
   private String text(RunEvent event) {

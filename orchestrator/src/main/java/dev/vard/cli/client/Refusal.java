@@ -6,6 +6,7 @@ import com.google.protobuf.Message;
 import com.google.rpc.BadRequest;
 import com.google.rpc.ErrorInfo;
 import com.google.rpc.Status;
+import dev.vard.text.Printable;
 import io.grpc.Status.Code;
 import io.grpc.StatusException;
 import io.grpc.protobuf.StatusProto;
@@ -28,6 +29,13 @@ final class Refusal {
    * @param tls whether the call was made by TLS
    */
   static String of(StatusException e, ServerAddress address, boolean tls) {
+    return words(e, address, tls)
+        .lines()
+        .map(Printable::line)
+        .collect(Collectors.joining("\n"));
+  }
+
+  private static String words(StatusException e, ServerAddress address, boolean tls) {
     return isOurs(e)
         ? said(e)
         : switch (e.getStatus().getCode()) {

@@ -1,5 +1,6 @@
 package dev.vard.cli.client;
 
+import dev.vard.text.Printable;
 import java.text.BreakIterator;
 import java.util.ArrayList;
 import java.util.List;
@@ -28,7 +29,7 @@ final class Table {
 
   /** Adds a row; all have as many cells. */
   void add(String... cells) {
-    rows.add(List.of(cells).stream().map(Table::printable).toList());
+    rows.add(List.of(cells).stream().map(Printable::line).toList());
   }
 
   /** Lines that each end in a line feed. */
@@ -77,10 +78,5 @@ final class Table {
     }
     lines.add(text.substring(start));
     return lines;
-  }
-
-  /** In one line, without what a terminal takes for a command. */
-  static String printable(String text) {
-    return text.replaceAll("\\s*\\R\\s*", "; ").replaceAll("\\p{Cntrl}", "");
   }
 }

@@ -1,0 +1,2 @@
+/** Text that came from others. */
+package dev.vard.text;
