@@ -1,5 +1,6 @@
 package dev.vard.serve;
 
+import dev.vard.files.PrivateFiles;
 import dev.vard.store.RunQuery;
 import dev.vard.store.RunStore;
 import dev.vard.store.StoreException;
@@ -25,7 +26,7 @@ public final class RunsFolder {
    */
   public void checkWritable() {
     try {
-      Files.createDirectories(root);
+      PrivateFiles.createFolders(root);
       Files.delete(Files.createTempFile(root, ".writable", ""));
     } catch (IOException e) {
       throw new StoreException(
