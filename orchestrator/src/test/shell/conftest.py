@@ -58,6 +58,8 @@ class Terminal:
     def __init__(self, command: list[str], cwd: Path, environment: dict[str, str]) -> None:
         self._master, slave = pty.openpty()
         self._slave = slave
+        # Wide enough for all of the progress bar's line.
+        termios.tcsetwinsize(slave, (24, 200))
         self.before = termios.tcgetattr(slave)
         self.process = subprocess.Popen(
             command, cwd=cwd, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
