@@ -3,6 +3,8 @@ package dev.vard.api;
 import dev.vard.serve.RequestException;
 import io.micronaut.core.io.buffer.ReadBuffer;
 import io.micronaut.core.io.buffer.ReadBufferFactory;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import org.reactivestreams.Publisher;
@@ -37,11 +39,17 @@ final class StreamedBody {
     this.endsAnywhere = endsAnywhere;
   }
 
-  /** Of one subscriber. */
-  Publisher<ReadBuffer> publisher(ReadBufferFactory buffers) {
+  /**
+   * Of one subscriber.
+   *
+   * @param connection the thread of the reader's connection. The subscriber hears everything there:
+   *     from another thread a piece could be on its way while the connection is closed, and the
+   *     HTTP server takes a piece after that for a defect.
+   */
+  Publisher<ReadBuffer> publisher(ReadBufferFactory buffers, Executor connection) {
     return subscriber -> {
       begun.set(true);
-      Pull pull = new Pull(subscriber, buffers);
+      Pull pull = new Pull(subscriber, buffers, connection);
       subscriber.onSubscribe(pull);
       streams.start(pull.task, place);
     };
@@ -63,12 +71,15 @@ final class StreamedBody {
   private final class Pull implements Subscription, StreamTask.Outlet<byte[]> {
     private final Subscriber<? super ReadBuffer> subscriber;
     private final ReadBufferFactory buffers;
+    private final Executor connection;
     private final StreamTask<byte[]> task = new StreamTask<>(source, this);
     private final AtomicLong demand = new AtomicLong();
+    private volatile boolean cancelled;
 
-    Pull(Subscriber<? super ReadBuffer> subscriber, ReadBufferFactory buffers) {
+    Pull(Subscriber<? super ReadBuffer> subscriber, ReadBufferFactory buffers, Executor connection) {
       this.subscriber = subscriber;
       this.buffers = buffers;
+      this.connection = connection;
     }
 
     @Override
@@ -79,6 +90,7 @@ final class StreamedBody {
 
     @Override
     public void cancel() {
+      cancelled = true;
       task.gone();
       place.close();
     }
@@ -91,13 +103,27 @@ final class StreamedBody {
     @Override
     public void send(byte[] piece) {
       demand.decrementAndGet();
-      subscriber.onNext(buffers.adapt(piece));
+      tell(() -> subscriber.onNext(buffers.adapt(piece)));
+    }
+
+    private void tell(Runnable what) {
+      try {
+        connection.execute(
+            () -> {
+              if (!cancelled) {
+                what.run();
+              }
+            });
+      } catch (RejectedExecutionException e) {
+        // The server has stopped, and its connections with it.
+        cancel();
+      }
     }
 
     @Override
     public void end() {
       place.close();
-      subscriber.onComplete();
+      tell(subscriber::onComplete);
     }
 
     @Override
@@ -112,13 +138,13 @@ final class StreamedBody {
         return;
       }
       place.close();
-      subscriber.onError(new BrokenOff(why.getMessage()));
+      tell(() -> subscriber.onError(new BrokenOff(why.getMessage())));
     }
 
     @Override
     public void fail() {
       place.close();
-      subscriber.onError(new BrokenOff("a defect"));
+      tell(() -> subscriber.onError(new BrokenOff("a defect")));
     }
   }
 
