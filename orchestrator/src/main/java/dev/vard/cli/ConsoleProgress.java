@@ -53,6 +53,9 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
   /** Units that an earlier life of the run did, in time that is not this one's. */
   private volatile long before;
 
+  /** Loading the model, and repeating what a checkpoint lacks, say nothing of the time left. */
+  private volatile Duration opening = Duration.ZERO;
+
   private boolean placed;
 
   /**
@@ -158,6 +161,7 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
     double passed = (started.evaluations() - 1.0) * iterationsDone / started.iterations();
     evaluationsDone = (int) (evaluates ? Math.ceil(passed) : Math.floor(passed) + 1);
     before = units();
+    opening = bar.map(ProgressBar::getElapsedAfterStart).orElse(Duration.ZERO);
   }
 
   /** Units of the iteration or evaluation in progress. */
@@ -257,7 +261,7 @@ final class ConsoleProgress implements RunListener, AutoCloseable {
     return line(
         state.getNormalizedProgress(),
         (double) before / state.getMax(),
-        state.getElapsedAfterStart(),
+        state.getElapsedAfterStart().minus(opening),
         state.getExtraMessage(),
         width);
   }
