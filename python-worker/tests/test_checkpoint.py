@@ -292,11 +292,34 @@ def test_an_adapter_is_not_restored_onto_other_weights(client: Client, tiny_sd: 
     assert caught.value.field == "model.checkpoint"
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("scheduler/scheduler_config.json", '"prediction_type": "epsilon"', '"prediction_type": "v_prediction"'),
+        ("vae/config.json", '"scaling_factor": ', '"scaling_factor": 1'),
+        ("tokenizer/tokenizer_config.json", "{", '{"clean_up_tokenization_spaces": false, '),
+    ],
+)
+def test_an_adapter_is_not_restored_onto_another_meaning_of_the_weights(
+    client: Client, tiny_sd: Path, tmp_path: Path, file: str, old: str, new: str
+) -> None:
+    model = Path(shutil.copytree(tiny_sd, tmp_path / "model"))
+    client.open(model)
+    folder = save(client, tmp_path / "c")
+    restore(client, folder, "same")
+    text = (model / file).read_text()
+    assert old in text
+    (model / file).write_text(text.replace(old, new, 1))
+    with refused(pb.MODEL_NOT_LOADABLE) as caught:
+        restore(client, folder, "other")
+    assert f"{file} changed since this run began" in caught.value.message
+
+
 def test_a_checkpoint_without_a_fingerprint_is_restored(trained: Client, tmp_path: Path) -> None:
     """Those of earlier versions have none."""
     folder = save(trained, tmp_path / "c")
     state = json.loads((folder / STATE).read_text())
-    del state["weights"]
+    del state["weights"], state["configurations"]
     (folder / STATE).write_text(json.dumps(state))
     rehash(folder, STATE)
     restore(trained, folder, "restored")

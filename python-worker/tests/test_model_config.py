@@ -71,7 +71,7 @@ REFUSED: list[tuple[Change, str]] = [
     (tokenizer(model_max_length=77), "tokenizer/tokenizer_config.json: model_max_length: 77; give the tokens"),
     (tokenizer(model_max_length=-1), "tokenizer/tokenizer_config.json: model_max_length: -1; give the tokens"),
     (lambda model: (model / "tokenizer/tokenizer_config.json").unlink(), "tokenizer/tokenizer_config.json: model_max_length: missing"),
-    (lambda model: (model / "vae/config.json").unlink(), "vae/config.json is not readable"),
+    (lambda model: (model / "vae/config.json").unlink(), "vae/config.json is missing; download the model again"),
 ]
 
 

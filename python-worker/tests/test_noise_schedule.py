@@ -121,6 +121,16 @@ def test_what_would_be_read_as_something_else_is_refused_before_weights_are_read
     assert caught.value.message.startswith(f"model.checkpoint: {model}: {CONFIG}: {told}")
 
 
+@pytest.mark.parametrize("own", ["FlowMatchEulerDiscreteScheduler", "EDMEulerScheduler", "LCMScheduler", 7])
+def test_a_configuration_of_another_class_is_refused_whatever_the_index_says(client: Client, model: Path, own: object) -> None:
+    """diffusers makes the index's class of it, with that class's own betas for those that it lacks."""
+    file = model / "scheduler/scheduler_config.json"
+    file.write_text(json.dumps({"_class_name": own, "num_train_timesteps": 1000, "shift": 3.0}))
+    with refused(pb.MODEL_NOT_LOADABLE) as caught:
+        client.open(model)
+    assert f"scheduler/scheduler_config.json: _class_name: {own!r}" in caught.value.message
+
+
 def test_a_key_that_its_class_has_by_default_must_be_the_chains_too(client: Client, model: Path) -> None:
     """Heun's betas are another default than DDIM's; diffusers carries over only what was written."""
     in_index(scheduler=["diffusers", "HeunDiscreteScheduler"])(model)

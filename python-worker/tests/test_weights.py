@@ -160,3 +160,16 @@ def test_an_adapter_is_not_taken_for_a_model(client: Client, opened_export: Path
 def opened_export(opened: Client, tmp_path: Path) -> Path:
     opened.export(tmp_path / "export")
     return tmp_path / "export"
+
+
+@pytest.mark.parametrize("part", NETWORKS)
+def test_a_weight_that_is_missing_is_not_made_up(client: Client, tiny_sd: Path, tmp_path: Path, part: str) -> None:
+    """The libraries fill a text encoder's with random numbers and a warning."""
+    model = Path(shutil.copytree(tiny_sd, tmp_path / "model"))
+    weights = load_file(plain(model, part))
+    lost = sorted(name for name in weights if name.endswith("bias"))[0]
+    del weights[lost]
+    save_file(weights, plain(model, part), metadata={"format": "pt"})
+    with refused(pb.MODEL_NOT_LOADABLE) as caught:
+        client.open(model)
+    assert f"{part}: its weights lack 1 that its config.json asks for" in caught.value.message

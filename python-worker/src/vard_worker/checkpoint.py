@@ -37,7 +37,7 @@ from vard_worker.model_files import PICKLED
 from vard_worker.roots import Roots
 from vard_worker.session import LastChange, Session
 from vard_worker.trajectories import Trajectory
-from vard_worker.weights import check_same
+from vard_worker.weights import check_same, check_same_configurations
 
 FORMAT = 2
 MANIFEST = "manifest.json"
@@ -155,6 +155,7 @@ def write(session: Session, folder: Path) -> None:
     write_tensors(tensors, folder / TRAJECTORIES)
     state = {
         "weights": session.weights,
+        "configurations": session.model.configurations,
         "open": json_format.MessageToDict(session.request),
         "operation": session.operation,
         "last_digest": base64.b64encode(session.last.digest).decode(),
@@ -188,7 +189,8 @@ def restore(session_id: str, folder: Path, roots: Roots) -> Session:
     request.session_id = session_id
     # Here a model that is not there, or is not allowed, shows as what it is.
     session = Session.open(request, roots)
-    # Checkpoints of earlier versions have no fingerprint.
+    # Checkpoints of earlier versions have neither.
+    check_same_configurations(session.model.configurations, state.get("configurations", session.model.configurations), request.model.checkpoint)
     check_same(session.weights, state.get("weights", session.weights), request.model.checkpoint)
     try:
         place(tensors[ADAPTER], trained(session.model.unet))

@@ -71,6 +71,7 @@ def load(model: pb.ModelConfig, sampler: pb.SamplerConfig, seed: int, roots: Roo
         diffusion_model = make(pipeline, sampler.guidance, dtype, sampler.eta, fresh_unet)
     except ValueError as error:
         raise not_loadable(model, f"{noise_schedule.FILE}: {error}") from error
+    diffusion_model.configurations = contents.configurations
     diffusion_model.add_adapter(model.adapter, seed)
     return diffusion_model
 
@@ -82,16 +83,31 @@ def load_pipeline(
     options = {"dtype": dtype, "use_safetensors": True}
     make = PIPELINES[contents.pipeline]
     try:
-        variants = {
+        networks = {
             # A pipeline takes one variant for all its parts; here each part has the most precise that is there.
-            part: NETWORKS[contents.pipeline][part].from_pretrained(folder / part, variant=variant, **options)
-            for part, variant in contents.variants.items()
+            part: whole(kind, folder / part, model, variant=contents.variants.get(part), **options)
+            for part, kind in NETWORKS[contents.pipeline].items()
         }
-        return make.from_pretrained(folder, **options, **variants, **UNREAD[contents.pipeline])
+        return make.from_pretrained(folder, **options, **networks, **UNREAD[contents.pipeline])
+    except WorkerError:
+        raise
     except Exception as error:  # from_pretrained raises what its dozens of loaders raise
         if is_out_of_memory(error):
             raise
         raise not_loadable(model, f"{type(error).__name__}: {error}") from error
+
+
+def whole(kind: type[nn.Module], folder: Path, model: pb.ModelConfig, **options: object) -> nn.Module:
+    """A network all of whose weights are its file's: the libraries fill what is missing with random numbers, or not at all."""
+    network, told = kind.from_pretrained(folder, output_loading_info=True, **options)
+    lacking = sorted(told["missing_keys"]) + sorted(str(key) for key in told["mismatched_keys"])
+    if lacking:
+        raise not_loadable(
+            model,
+            f"{folder.name}: its weights lack {len(lacking)} that its config.json asks for, {lacking[0]} first; "
+            "download the model again, or put back the config.json that belongs to these weights",
+        )
+    return network
 
 
 def not_loadable(model: pb.ModelConfig, why: str) -> WorkerError:

@@ -53,6 +53,8 @@ class DiffusionModel(ABC):
         fresh_unet: Callable[[], nn.Module],
     ) -> None:
         self.pipeline = pipeline
+        self.configurations: dict[str, str] = {}
+        """SHA-256 of each file of the checkpoint that says what its weights mean, by its path."""
         self.fresh_unet = fresh_unet
         self.unet: nn.Module = pipeline.unet
         self.scheduler: DDIMScheduler | DDPMScheduler = pipeline.scheduler

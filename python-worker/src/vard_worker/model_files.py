@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vard.v1 import worker_pb2 as pb
@@ -86,11 +87,26 @@ def read_json(file: Path, checkpoint: str) -> dict[str, object]:
         if len(data) > most:
             raise too_large(checkpoint, place, os.stat(file).st_size, most)
         content = json.loads(data.decode())
-    except (OSError, ValueError, RecursionError) as error:
-        raise not_loadable(checkpoint, f"{place} is not readable: {error}") from error
+    except FileNotFoundError as error:
+        raise not_loadable(checkpoint, f"{place} is missing; download the model again, or save it by save_pretrained(folder)") from error
+    except OSError as error:
+        raise not_loadable(checkpoint, f"{place} is not readable: {error.strerror}; let the worker's user read it") from error
+    except (ValueError, RecursionError) as error:
+        raise not_loadable(checkpoint, f"{place} is not JSON in UTF-8 without a BOM: {error}; download the model again, or correct the file") from error
     if not isinstance(content, dict):
         raise not_loadable(checkpoint, f"{place} is no JSON object")
     return content
+
+
+def digests(root: Path, parts: Iterable[str]) -> dict[str, str]:
+    """SHA-256, hex, of each file but weights that decides what the parts of a checked folder mean: configurations and
+    vocabularies, by their path in the folder."""
+    read = [root / "model_index.json", *(file for part in parts for file in files(root / part) if file.suffix in (".json", ".txt"))]
+    return {
+        f"{file.relative_to(root)}": hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in read
+        if ".safetensors.index." not in file.name
+    }
 
 
 def variant(folder: Path, stem: str, checkpoint: str) -> str | None:

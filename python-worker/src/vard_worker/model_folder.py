@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vard_worker import noise_schedule
 from vard_worker.model_config import CHECKS, check_finite
-from vard_worker.model_files import PICKLED, check_files, files, not_loadable, read_json, unsafe, variant
+from vard_worker.model_files import PICKLED, check_files, digests, files, not_loadable, read_json, unsafe, variant
 
 CODE_KEYS = ("auto_map", "custom_pipelines", "transformers_weights")
 """Keys of a configuration that name a class, or a file of weights, of the author's choice."""
@@ -59,6 +59,8 @@ class Contents:
     pipeline: str
     variants: dict[str, str] = field(default_factory=dict)
     """Of the parts whose weights are there only as a variant, as ``fp16``: its name."""
+    configurations: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of each file that says what the weights mean, by its path in the folder."""
 
 
 def check(folder: Path, kind: int, checkpoint: str) -> Contents:
@@ -72,7 +74,7 @@ def check(folder: Path, kind: int, checkpoint: str) -> Contents:
     CHECKS[name](folder, checkpoint)
     scheduler = read_json(folder / INDEX, checkpoint)["scheduler"][1]
     noise_schedule.check_scheduler(scheduler, read_json(folder / noise_schedule.FILE, checkpoint), kind, checkpoint)
-    return Contents(name, {part: name for part, name in found.items() if name})
+    return Contents(name, {part: name for part, name in found.items() if name}, digests(folder, PARTS[name]))
 
 
 def check_is_folder(folder: Path, checkpoint: str) -> None:
@@ -116,7 +118,7 @@ def check_class(name: str, supported: Part, entry: object, checkpoint: str) -> N
         case [supported.library, str() as named] if named in supported.classes:
             return
         case ["diffusers", str() as named] if supported is SCHEDULER:
-            raise not_loadable(checkpoint, f"its scheduler is a {named}, {noise_schedule.reason(named)}")
+            raise not_loadable(checkpoint, f"{INDEX}: its scheduler is a {named}, {noise_schedule.reason(named)}")
         case [("diffusers" | "transformers"), str() as named]:
             raise not_loadable(checkpoint, f"its {name} is a {named}, which is not supported; {', '.join(supported.classes[:3])} would be")
         case None | [None, *_]:

@@ -23,7 +23,7 @@ SUPPORTED = (
 )  # fmt: skip
 """Solvers of one and the same process: x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε, with ᾱ in ``alphas_cumprod``. Which of them a
 checkpoint was saved with is a choice of solver, and says nothing of the network."""
-ANOTHER_PROCESS = "whose noise schedule is not the alphas_cumprod of DDIM and DDPM (flow matching, EDM or another kind of model)"
+ANOTHER_PROCESS = "whose noise schedule is not the alphas_cumprod of DDIM and DDPM: it is a flow-matching, EDM or other kind of model; give an SD 1.x or 2.x model, or a DDPM"
 DISTILLED = "of a consistency-distilled model, whose output is not the mean that DDIM and DDPM take it for; take the model that it was distilled from"
 REASONS = {"LCMScheduler": DISTILLED, "TCDScheduler": DISTILLED}
 
@@ -44,12 +44,17 @@ def check_scheduler(scheduler: str, config: dict[str, object], kind: int, checkp
     """Refuses, before any weight is read, a configuration of the class ``scheduler`` that the chain of ``kind`` would
     not read as that class does. Raises MODEL_NOT_LOADABLE, naming the key and the cure."""
     check_numbers(config, checkpoint)
-    try:
-        saved = getattr(diffusers, scheduler).from_config(config)
-    except Exception as error:  # each class has its own checks, and raises what it likes
-        raise refused(checkpoint, f"{scheduler} cannot be made of it: {' '.join(str(error).split())}") from error
-    check_meaning(saved, checkpoint)
-    chain_scheduler(saved, kind, checkpoint)
+    written_by = config.get("_class_name", scheduler)
+    if written_by not in SUPPORTED:
+        raise refused(checkpoint, f"_class_name: {written_by!r}, {reason(str(written_by))}; or put back the file that belongs to the {scheduler} of model_index.json")
+    # One solver may be given another's file, but both must take it for the same process.
+    for name in dict.fromkeys((scheduler, written_by)):
+        try:
+            saved = getattr(diffusers, name).from_config(config)
+        except Exception as error:  # each class has its own checks, and raises what it likes
+            raise refused(checkpoint, f"{name} cannot be made of it: {' '.join(str(error).split())}") from error
+        check_meaning(saved, checkpoint)
+        chain_scheduler(saved, kind, checkpoint)
 
 
 def check_numbers(config: dict[str, object], checkpoint: str) -> None:

@@ -1,4 +1,4 @@
-"""The pretrained weights: whether they are numbers, and whether they are those that a run began with."""
+"""The pretrained model: whether its weights are numbers, and whether it is the one that a run began with."""
 
 from __future__ import annotations
 
@@ -44,6 +44,17 @@ def check_same(now: str, then: str, checkpoint: str) -> None:
         raise not_loadable(
             checkpoint,
             "its weights are not those that this run began with and the adapter was trained on: put the model back (for a hub id, name model.revision), or start a new run",
+        )
+
+
+def check_same_configurations(now: dict[str, str], then: dict[str, str], checkpoint: str) -> None:
+    """Raises MODEL_NOT_LOADABLE, naming the file, unless the same files say what the weights mean."""
+    changed = sorted(file for file in now.keys() | then.keys() if now.get(file) != then.get(file))
+    if changed:
+        raise not_loadable(
+            checkpoint,
+            f"{', '.join(changed[:5])} changed since this run began, and the weights may mean something else now: put the model back"
+            " (for a hub id, name model.revision), or start a new run",
         )
 
 

@@ -35,6 +35,11 @@ class AbandonedRewardTest {
               pool.map(time.sleep, [600, 600])
       """;
 
+  /** A shell that starts the tests in the background has them, and what they start, ignore it. */
+  private static final String HEEDING_SIGINT =
+      "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+          + " os.execv(sys.argv[1], sys.argv[1:])";
+
   @TempDir private Path folder;
 
   private Process start() throws Exception {
@@ -52,6 +57,9 @@ class AbandonedRewardTest {
         """);
     ProcessBuilder program =
         new ProcessBuilder(
+                WorkerEnvironment.find().python().toString(),
+                "-c",
+                HEEDING_SIGINT,
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-XX:TieredStopAtLevel=1",
                 "-cp",

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.tuple;
 
 import dev.vard.spec.AlgorithmSpec.DdpoSpec;
 import dev.vard.spec.AlgorithmSpec.VardSpec;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -272,6 +273,15 @@ class SpecReaderTest {
     RunSpec spec = specs.read(SpecFixture.SPEC, "model.checkpoint=owner/name");
 
     assertThat(spec.model().checkpoint()).isEqualTo("owner/name");
+  }
+
+  @Test
+  void shouldLeaveACheckpointOfOneFileToTheWorkerWhichSaysHowToConvertIt(@TempDir Path models)
+      throws IOException {
+    Path file = Files.createFile(models.resolve("model.safetensors"));
+
+    assertThat(specs.read(SpecFixture.SPEC, "model.checkpoint=" + file).model().checkpoint())
+        .isEqualTo(file.toString());
   }
 
   @Test
