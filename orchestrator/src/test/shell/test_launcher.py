@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PATIENCE, Vard
+from PIL import Image
 
 Start = Callable[[Vard, Path], subprocess.CompletedProcess[str]]
 
@@ -120,3 +121,50 @@ def test_makes_nothing_in_the_working_directory(vard: Vard, tmp_path: Path, comm
     vard(command, cwd=tmp_path)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_helps_with_a_command(vard: Vard, tmp_path: Path) -> None:
+    assert vard("help", "run", cwd=tmp_path).stdout.startswith("Usage: vard run ")
+    assert vard("help", "bench", cwd=tmp_path).stdout == vard("help", cwd=tmp_path).stdout
+
+
+def test_messages_call_it_as_the_user_did(vard: Vard, tmp_path: Path) -> None:
+    (tmp_path / "vard").symlink_to(vard.launcher)
+
+    done = vard("run", "test.yaml", "stray", launcher="./vard", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (2, "vard: Unmatched argument at index 2: 'stray'\nvard: see ./vard run --help\n")
+
+
+def test_a_run_that_never_started_speaks_of_no_report(vard: Vard, specification: str, tmp_path: Path) -> None:
+    (tmp_path / "test.yaml").write_text(specification)
+
+    done = vard("run", "test.yaml", "--worker=127.0.0.1:1", "--out=out", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert "vard: while opening the model: " in done.stderr
+    assert "report" not in done.stderr
+
+
+def test_a_rewards_log_is_kept_where_a_message_points_to_it(vard: Vard, specification: str, tmp_path: Path) -> None:
+    folders = {name: tmp_path / name for name in ("images", "temporary")}
+    for folder in folders.values():
+        folder.mkdir()
+    Image.new("RGB", (8, 8)).save(folders["images"] / "black.png")
+    (tmp_path / "loud.py").write_text(
+        "def score(images, prompts):\n    print('loud', flush=True)\n    return [0.5] * len(images)\n\n"
+        "def fail(images, prompts):\n    print('loud', flush=True)\n    raise ValueError('no score')\n"
+    )
+
+    def logs_after(function: str, code: int) -> tuple[list[Path], str]:
+        (tmp_path / "test.yaml").write_text(specification.replace("jpeg-compressibility", f"python, function: 'loud:{function}'"))
+        done = vard(
+            "reward", "test.yaml", "--images=images", cwd=tmp_path, PYTHONPATH=str(tmp_path),
+            JDK_JAVA_OPTIONS=f"-Djava.io.tmpdir={folders['temporary']}",
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        return list(folders["temporary"].glob("vard-reward-*")), done.stderr
+
+    assert logs_after("score", 0)[0] == []
+    [log], said = logs_after("fail", 1)
+    assert f"what the reward's process wrote is in {log}" in said

@@ -41,7 +41,7 @@ def test_run_saves_and_says_how_to_go_on(vard: Vard, specification: str, termina
 
     assert first.exit_code() == 130
     assert "vard: stopping, and saving what there is" in first.text
-    assert "vard run --resume out" in first.text
+    assert f"'{vard.launcher}' run --resume out" in first.text
     assert first.is_sane()
     assert list((tmp_path / "out" / "checkpoints").iterdir())
     done = last_iteration(tmp_path)

@@ -22,6 +22,7 @@ record CalibrationTable(Calibration calibration) {
     scores(text);
     histogram(text);
     summaries(text);
+    constant(text);
     failures(text);
     calls(text);
     return text.toString();
@@ -97,6 +98,14 @@ record CalibrationTable(Calibration calibration) {
     table(text, rows, 1);
     if (several()) {
       text.append("  Parts that a run normalises are normalised by these images here.\n");
+    }
+  }
+
+  private void constant(StringBuilder text) {
+    if (calibration.constant()) {
+      text.append(
+          "\n  warning: these images differ, but all scores are equal: a run learns nothing from"
+              + " equal scores, and ends with REWARD_CONSTANT; check the reward\n");
     }
   }
 

@@ -8,14 +8,17 @@ import dev.vard.cli.client.ResumeCommand;
 import dev.vard.cli.client.ShowCommand;
 import dev.vard.cli.client.SubmitCommand;
 import dev.vard.cli.client.WatchCommand;
+import dev.vard.text.ShellCommand;
 import io.micronaut.configuration.picocli.MicronautFactory;
 import io.micronaut.context.ApplicationContext;
 import java.io.PrintWriter;
 import java.util.Optional;
+import java.util.concurrent.Callable;
 import java.util.stream.Stream;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** The program. */
@@ -36,9 +39,10 @@ import picocli.CommandLine.Spec;
       ExportCommand.class,
       DeleteCommand.class,
       RewardCommand.class,
-      DoctorCommand.class
+      DoctorCommand.class,
+      CommandLine.HelpCommand.class
     })
-public final class Main implements Runnable {
+public final class Main implements Callable<Integer> {
   @Spec private CommandSpec command;
 
   public static void main(String[] arguments) {
@@ -73,6 +77,7 @@ public final class Main implements Runnable {
       return new CommandLine(Main.class, factory)
           .setOut(new PrintWriter(console.out(), true))
           .setErr(new PrintWriter(console.err(), true))
+          .setParameterExceptionHandler(Main::badUsage)
           .setExecutionExceptionHandler(Main::unexpected)
           .execute(arguments);
     }
@@ -80,8 +85,28 @@ public final class Main implements Runnable {
 
   /** Without a command: says which there are. */
   @Override
-  public void run() {
-    throw new CommandLine.ParameterException(command.commandLine(), "a command is missing");
+  public Integer call() {
+    CommandLine vard = command.commandLine();
+    vard.getErr().println("vard: a command is missing");
+    vard.usage(vard.getErr());
+    return ExitCode.BAD_USAGE;
+  }
+
+  /** One line, which usage would bury; where an argument is not of the command, how to see it. */
+  private static int badUsage(ParameterException e, String[] arguments) {
+    CommandLine command = e.getCommandLine();
+    PrintWriter err = command.getErr();
+    err.println("vard: " + e.getMessage());
+    if (!CommandLine.UnmatchedArgumentException.printSuggestions(e, err) && !isRefusal(e)) {
+      String[] words = (command.getCommandSpec().qualifiedName() + " --help").split(" ");
+      err.println("vard: see " + ShellCommand.vard(Stream.of(words).skip(1).toArray()));
+    }
+    return ExitCode.BAD_USAGE;
+  }
+
+  /** Whether the arguments were understood, and a command refused what they ask for. */
+  private static boolean isRefusal(ParameterException e) {
+    return e.getClass() == ParameterException.class && e.getArgSpec() == null;
   }
 
   /** A defect of the program: the trace helps to mend it. */

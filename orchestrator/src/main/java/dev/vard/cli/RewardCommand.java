@@ -104,6 +104,16 @@ final class RewardCommand implements Callable<Integer> {
     }
     List<Given> given = given();
     Path log = Files.createTempFile("vard-reward-", ".log");
+    int code = ExitCode.FAILED;
+    try {
+      code = score(spec, given, log);
+    } finally {
+      keepIfItTells(log, code);
+    }
+    return code;
+  }
+
+  private int score(RunSpec spec, List<Given> given, Path log) {
     RewardKinds kinds = new RewardKinds(RewardEnvironment.of(log));
     Thread asking = Thread.currentThread();
     try (Cancellation cancellation = Cancellation.of(console, "stopping", asking::interrupt);
@@ -120,14 +130,12 @@ final class RewardCommand implements Callable<Integer> {
       return ExitCode.FAILED;
     } catch (InterruptedException e) {
       return ExitCode.CANCELLED;
-    } finally {
-      keepIfWritten(log);
     }
   }
 
   /** What a reward's process wrote may tell why it failed. */
-  private void keepIfWritten(Path log) throws IOException {
-    if (Files.size(log) == 0) {
+  private void keepIfItTells(Path log, int code) throws IOException {
+    if (code != ExitCode.FAILED || Files.size(log) == 0) {
       Files.delete(log);
     } else {
       console.err().println("vard: what the reward's process wrote is in " + log);

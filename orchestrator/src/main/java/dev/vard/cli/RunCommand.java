@@ -13,6 +13,7 @@ import dev.vard.spec.RunSpec;
 import dev.vard.spec.SpecException;
 import dev.vard.spec.SpecReader;
 import dev.vard.store.StoreException;
+import dev.vard.text.ShellCommand;
 import dev.vard.worker.WorkerClient;
 import dev.vard.worker.WorkerException;
 import dev.vard.worker.WorkerSecurity;
@@ -173,9 +174,10 @@ final class RunCommand implements Callable<Integer> {
     if (!idle.isEmpty()) {
       throw wrong(
           ("--resume goes on with a run as it was begun, and would not heed %s: leave that away, or"
-                  + " start a new run (vard run %s)")
+                  + " start a new run (%s)")
               .formatted(
-                  String.join(", ", idle), specification.orElse(root.resolve("spec.yaml"))));
+                  String.join(", ", idle),
+                  ShellCommand.vard("run", specification.orElse(root.resolve("spec.yaml")))));
     }
     if (!KeptRun.isIn(root)) {
       throw wrong("--resume " + root + ": no run was kept there; name the folder of a run");
@@ -219,7 +221,7 @@ final class RunCommand implements Callable<Integer> {
       }
       end = run.run(progress);
     } catch (InterruptedException e) {
-      console.err().println("vard: told to stop; to go on: vard run --resume " + root);
+      console.err().println("vard: told to stop; to go on: " + toResume(root));
       return ExitCode.CANCELLED;
     }
     if (end.result().isPresent()) {
@@ -230,9 +232,13 @@ final class RunCommand implements Callable<Integer> {
     end.problem().filter(problem -> verbose).ifPresent(e -> e.printStackTrace(console.err()));
     console.err().println("vard: what the run wrote is in " + root);
     if (end.status() != RunStatus.FAILED) {
-      console.err().println("vard: to go on with it: vard run --resume " + root);
+      console.err().println("vard: to go on with it: " + toResume(root));
     }
     return end.status() == RunStatus.CANCELLED ? ExitCode.CANCELLED : ExitCode.FAILED;
+  }
+
+  private static String toResume(Path root) {
+    return ShellCommand.vard("run", "--resume", root);
   }
 
   private int runEphemeral(RunSpec spec, RunFolder folder) {

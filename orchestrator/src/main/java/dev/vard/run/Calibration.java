@@ -15,12 +15,15 @@ import dev.vard.spec.RewardSpec.OnFailure;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.IntStream;
 
@@ -30,10 +33,15 @@ import java.util.stream.IntStream;
  *
  * @param images the best first, those without a score last
  * @param scores of the sum, where there are several parts or one that is normalised
+ * @param constant whether images that differ all have the same score, of which a run learns nothing
  * @param seconds from the first image to the last answer, reading them included
  */
 public record Calibration(
-    List<Scored> images, Optional<Summary> scores, List<Part> parts, double seconds) {
+    List<Scored> images,
+    Optional<Summary> scores,
+    boolean constant,
+    List<Part> parts,
+    double seconds) {
 
   /** An image to be scored. */
   public record Given(Path file, String prompt) {}
@@ -114,12 +122,14 @@ public record Calibration(
     List<Map<Integer, Answer>> known =
         IntStream.range(0, parts).<Map<Integer, Answer>>mapToObj(i -> new HashMap<>()).toList();
     FailureLedger failures = new FailureLedger(parts);
+    int[] contents = new int[images.size()];
     try (RewardScorer scorer = new RewardScorer(rewards)) {
       RewardScorer.Round round = scorer.round(images.size(), known, failures);
       for (int i = 0; i < images.size(); i++) {
         Given given = images.get(i);
         try {
           Image image = Image.read(given.file());
+          contents[i] = Arrays.hashCode(image.toBytes());
           round.add(new RewardQuery(image, given.prompt(), i, "calibration", 0));
         } catch (IOException e) {
           for (int part = 0; part < parts; part++) {
@@ -132,13 +142,14 @@ public record Calibration(
       }
       List<List<Answer>> answers = round.await();
       double seconds = (System.nanoTime() - begin) / 1e9;
-      return of(rewards, images, answers, failures, round.metrics(), seconds);
+      return of(rewards, images, contents, answers, failures, round.metrics(), seconds);
     }
   }
 
   private static Calibration of(
       Rewards rewards,
       List<Given> images,
+      int[] contents,
       List<List<Answer>> answers,
       FailureLedger failures,
       RewardMetrics metrics,
@@ -161,10 +172,16 @@ public record Calibration(
               asked.latency()));
     }
     List<Scored> scored = new ArrayList<>();
+    Set<Integer> differing = new HashSet<>();
+    Set<Double> distinct = new HashSet<>();
     for (int i = 0; i < images.size(); i++) {
       int index = i;
       List<Answer> given = answers.stream().map(part -> part.get(index)).toList();
       OptionalDouble sum = RewardSum.sum(rewards.parts(), scales, given);
+      if (sum.isPresent()) {
+        differing.add(contents[i]);
+        distinct.add(sum.getAsDouble());
+      }
       scored.add(
           new Scored(
               images.get(i).file().getFileName().toString(),
@@ -180,7 +197,8 @@ public record Calibration(
             ? Optional.of(
                 Summary.of(scored.stream().flatMap(image -> image.score().stream()).toList()))
             : Optional.empty();
-    return new Calibration(scored, sums, parts, seconds);
+    boolean constant = differing.size() > 1 && distinct.size() == 1;
+    return new Calibration(scored, sums, constant, parts, seconds);
   }
 
   private static Optional<Double> score(Answer answer) {

@@ -6,6 +6,7 @@ import dev.vard.spec.Origin;
 import dev.vard.spec.SpecDiff;
 import dev.vard.spec.SpecException;
 import dev.vard.spec.SpecProblem;
+import dev.vard.text.ShellCommand;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -74,9 +75,12 @@ public final class KeptSpec {
                 new Origin(file.toString(), 0),
                 "",
                 ("was edited since the run began (%s), but a run goes on as it was begun; start a"
-                        + " new run (vard run %s), or go on as before with --discard-edits, which"
+                        + " new run (%s), or go on as before with --discard-edits, which"
                         + " sets the edited file aside as %s")
-                    .formatted(String.join("; ", edits), file, aside(name).getFileName())));
+                    .formatted(
+                        String.join("; ", edits),
+                        ShellCommand.vard("run", file),
+                        aside(name).getFileName())));
       }
     }
     if (!problems.isEmpty()) {

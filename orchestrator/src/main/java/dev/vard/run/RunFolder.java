@@ -155,12 +155,17 @@ public record RunFolder(Path root, String runId) {
     return root.resolve("report.html");
   }
 
-  /** Writes the report, of what there is: a run that failed is worth a look too. */
+  /**
+   * Writes the report, of what there is: a run that failed is worth a look too. One that never
+   * started has none.
+   */
   void report() {
     try {
       new HtmlReport().write(root);
     } catch (ReportException e) {
-      LOG.warn("There is no report: {}", e.getMessage());
+      if (e.code() != ReportException.Code.NO_RUN) {
+        LOG.warn("There is no report: {}", e.getMessage());
+      }
     }
   }
 

@@ -464,7 +464,8 @@ final class DefaultRuns implements Runs {
 
   private static RequestException missing(String id) {
     String shown = RunIds.isOne(id) ? " " + id : " of that name";
-    return new RequestException(Code.NOT_FOUND, "name", "there is no run" + shown);
+    return new RequestException(
+        Code.NOT_FOUND, "name", "there is no run" + shown + "; see vard list");
   }
 
   private static RequestException invalid(String field, String message) {

@@ -7,6 +7,7 @@ import dev.vard.spec.Key.Absent;
 import dev.vard.spec.KlSpec.KlBudget;
 import dev.vard.spec.KlSpec.KlWeight;
 import dev.vard.spec.SpecProblem.Code;
+import dev.vard.text.ShellCommand;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.charset.CharacterCodingException;
@@ -703,7 +704,9 @@ public final class SpecReader {
               "the server takes no reward from "
                   + address
                   + "; give one that its operator allowed, or ask for this one"
-                  + " (vard serve --allow-reward)");
+                  + " (vard serve --allow-reward "
+                  + ShellCommand.word(address)
+                  + ")");
         }
       }
       if (given.containsKey(Keys.REWARD_CA.path())) {

@@ -1,2 +1,2 @@
-/** Text that came from others. */
+/** Text for terminals: what came from others, and commands to copy. */
 package dev.vard.text;

@@ -113,6 +113,36 @@ class RewardCommandTest {
   }
 
   @Test
+  void shouldWarnThatScoresOfImagesThatDifferAreEqual() throws IOException {
+    // Of images without red.
+    Files.delete(images.resolve("a-noise.png"));
+    Files.delete(images.resolve("b-red.PNG"));
+    byte[] blue = new byte[32 * 32 * 3];
+    for (int i = 2; i < blue.length; i += 3) {
+      blue[i] = (byte) 255;
+    }
+    Image.of(32, 32, blue).writePng(images.resolve("blue.png"));
+
+    assertThat(reward(RED)).isEqualTo(ExitCode.OK);
+    assertThat(out.toString()).contains("warning: these images differ, but all scores are equal");
+
+    out.reset();
+    assertThat(reward(RED, "--json")).isEqualTo(ExitCode.OK);
+    assertThat(json().get("constant").asBoolean()).isTrue();
+  }
+
+  @Test
+  void shouldNotWarnWhereAllImagesAreTheSame() throws IOException {
+    Files.delete(images.resolve("a-noise.png"));
+    Files.delete(images.resolve("c-black.jpg"));
+    Files.copy(images.resolve("b-red.PNG"), images.resolve("copy.png"));
+
+    assertThat(reward(RED, "--json")).isEqualTo(ExitCode.OK);
+
+    assertThat(json().get("constant").asBoolean()).isFalse();
+  }
+
+  @Test
   void shouldShowEachPartOfASumNormalisedByTheseImages() throws IOException {
     String sum =
         "{kind: sum, parts: [%s, {kind: jpeg-compressibility, weight: -2}]}".formatted(RED);

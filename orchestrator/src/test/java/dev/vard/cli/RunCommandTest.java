@@ -148,7 +148,11 @@ class RunCommandTest {
 
     assertThat(run()).isEqualTo(ExitCode.BAD_USAGE);
 
-    assertThat(text(err)).contains("the folder holds something already; name a new one");
+    assertThat(text(err).lines())
+        .containsExactly(
+            "vard: --out "
+                + folder.resolve("run")
+                + ": the folder holds something already; name a new one");
   }
 
   @Test
@@ -164,6 +168,49 @@ class RunCommandTest {
                 + worker.address(),
             "vard: what the run wrote is in " + folder.resolve("run"),
             "vard: to go on with it: vard run --resume " + folder.resolve("run"));
+  }
+
+  @Test
+  void shouldPrintACommandThatAShellTakesWhereAFolderHasSpaces() throws Exception {
+    Path spaced = folder.resolve("it's a run");
+    worker.refuse(FitValueRequest.class, ErrorCode.OUT_OF_MEMORY, "give a smaller value.batch");
+
+    assertThat(
+            vard(
+                "run",
+                specification.toString(),
+                "--worker",
+                worker.address(),
+                "--out",
+                spaced.toString()))
+        .isEqualTo(ExitCode.FAILED);
+
+    String last = text(err).lines().toList().getLast();
+    Process shell =
+        new ProcessBuilder(
+                "sh",
+                "-c",
+                "vard() { for word; do echo \"$word\"; done; }; "
+                    + last.substring(last.indexOf("vard run")))
+            .start();
+    assertThat(new String(shell.getInputStream().readAllBytes(), StandardCharsets.UTF_8).lines())
+        .containsExactly("run", "--resume", spaced.toString());
+  }
+
+  @Test
+  void shouldHintAtTheHelpForAStrayArgument() {
+    assertThat(vard("run", "test.yaml", "stray")).isEqualTo(ExitCode.BAD_USAGE);
+
+    assertThat(text(err).lines())
+        .containsExactly(
+            "vard: Unmatched argument at index 2: 'stray'", "vard: see vard run --help");
+  }
+
+  @Test
+  void shouldHelpWithACommand() {
+    assertThat(vard("help", "run")).isEqualTo(ExitCode.OK);
+
+    assertThat(text(out)).startsWith("Usage: vard run ").contains("--resume");
   }
 
   @Test
@@ -236,7 +283,7 @@ class RunCommandTest {
   void shouldAskForASpecification() {
     assertThat(vard("run")).isEqualTo(ExitCode.BAD_USAGE);
 
-    assertThat(text(err)).contains("SPEC");
+    assertThat(text(err).lines()).containsExactly("vard: give a SPEC, or --resume DIR");
   }
 
   @Test

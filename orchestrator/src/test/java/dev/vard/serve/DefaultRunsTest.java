@@ -211,7 +211,7 @@ class DefaultRunsTest {
     for (ThrowingCallable request : requests) {
       RequestException refusal = refusal(request);
       assertThat(refusal.code()).isEqualTo(Code.NOT_FOUND);
-      assertThat(refusal).hasMessage("there is no run " + id);
+      assertThat(refusal).hasMessage("there is no run " + id + "; see vard list");
     }
     assertThat(runs.get(ADMIN, id).run()).isEqualTo(run);
   }

@@ -115,7 +115,10 @@ final class EventLines {
   }
 
   private static String moved(StateChanged change) {
-    return States.name(change.getTo()) + reason(change.getReasonCode(), change.getReason());
+    // A run that was cancelled has that for its code, too.
+    String code = change.getReasonCode();
+    return States.name(change.getTo())
+        + reason(code.equals(change.getTo().name()) ? "" : code, change.getReason());
   }
 
   private static String recovered(Recovered recovered) {

@@ -10,7 +10,9 @@ import dev.vard.text.Printable;
 import io.grpc.Status.Code;
 import io.grpc.StatusException;
 import io.grpc.protobuf.StatusProto;
+import java.nio.file.Path;
 import java.util.Optional;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -23,16 +25,28 @@ final class Refusal {
   /** Netty leads by it, and by a number, what a person needs. */
   private static final Pattern SYSTEM_CALL = Pattern.compile("^\\w+\\(\\.\\.\\) failed[^:]*: ");
 
+  /** Where a problem of a specification is that was sent. */
+  private static final Pattern SENT = Pattern.compile("(?m)^specification(:\\d+)?: ");
+
   private Refusal() {}
 
   /**
    * @param tls whether the call was made by TLS
    */
   static String of(StatusException e, ServerAddress address, boolean tls) {
-    return words(e, address, tls)
-        .lines()
-        .map(Printable::line)
-        .collect(Collectors.joining("\n"));
+    return printable(words(e, address, tls));
+  }
+
+  /**
+   * What the server itself said of a specification that was made of a file: it tells lines of what
+   * was sent, which the file does not have.
+   */
+  static String of(StatusException e, Path file) {
+    return SENT.matcher(printable(said(e))).replaceAll(Matcher.quoteReplacement(file + ": "));
+  }
+
+  private static String printable(String text) {
+    return text.lines().map(Printable::line).collect(Collectors.joining("\n"));
   }
 
   private static String words(StatusException e, ServerAddress address, boolean tls) {
@@ -71,6 +85,10 @@ final class Refusal {
   /** The server's own words, led by the field that they are about. */
   private static String said(StatusException e) {
     String message = Optional.ofNullable(e.getStatus().getDescription()).orElse("");
+    if (e.getStatus().getCode() == Code.NOT_FOUND) {
+      // It says itself what is not there.
+      return message;
+    }
     String fields =
         details(e, BadRequest.class)
             .flatMap(request -> request.getFieldViolationsList().stream())

@@ -117,6 +117,9 @@ public final class SubmitCommand implements Callable<Integer> {
       try {
         return server.call().createRun(request);
       } catch (StatusException e) {
+        if (Refusal.isOurs(e) && e.getStatus().getCode() == Code.INVALID_ARGUMENT) {
+          throw new ClientException(Refusal.of(e, specification), e);
+        }
         if (!UNCERTAIN.contains(e.getStatus().getCode())) {
           throw e;
         }

@@ -182,6 +182,19 @@ class EventLinesTest {
   }
 
   @Test
+  void shouldNotSayTwiceThatARunWasCancelled() {
+    assertThat(
+            line(
+                RunEvent.newBuilder()
+                    .setStateChanged(
+                        StateChanged.newBuilder()
+                            .setTo(Run.State.CANCELLED)
+                            .setReasonCode("CANCELLED")
+                            .setReason("told to stop"))))
+        .endsWith("     cancelled: told to stop");
+  }
+
+  @Test
   void shouldNotStumbleOverWhatANewerServerTells() {
     assertThat(line(RunEvent.newBuilder()))
         .endsWith("something that this version of vard does not know");

@@ -391,7 +391,7 @@ final class FakeRunService extends RunServiceGrpc.RunServiceImplBase implements 
 
   private Run find(String name) {
     return Optional.ofNullable(runs.get(name))
-        .orElseThrow(() -> refusal(Code.NOT_FOUND, "", "there is no run " + name));
+        .orElseThrow(() -> refusal(Code.NOT_FOUND, "name", "there is no run " + name));
   }
 
   private interface Answer<T> {

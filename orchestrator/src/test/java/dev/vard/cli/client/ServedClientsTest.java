@@ -142,7 +142,33 @@ class ServedClientsTest {
             vard.run("submit", specification.toString(), "--set", "model.checkpoint=no/such/model"))
         .isEqualTo(ExitCode.FAILED);
 
-    assertThat(vard.err()).startsWith("vard: specification").contains("model.checkpoint");
+    assertThat(vard.err()).startsWith("vard: " + specification + ": model.checkpoint: ");
+  }
+
+  @Test
+  void shouldNameTheUsersFileAndTheOperatorsOptionForARewardThatIsNotAllowed() {
+    assertThat(
+            vard.run(
+                "submit",
+                specification.toString(),
+                "--set",
+                "reward={kind: python, function: 'examples.rewards.warmth:score'}"))
+        .isEqualTo(ExitCode.FAILED);
+
+    assertThat(vard.err().lines())
+        .containsExactly(
+            "vard: "
+                + specification
+                + ": reward.kind: the server takes no reward from"
+                + " python:examples.rewards.warmth:score; give one that its operator allowed, or"
+                + " ask for this one (vard serve --allow-reward"
+                + " python:examples.rewards.warmth:score)");
+  }
+
+  @Test
+  void shouldTellOfARunThatIsNotThere() {
+    assertThat(vard.run("watch", "nope")).isEqualTo(ExitCode.FAILED);
+    assertThat(vard.err().lines()).containsExactly("vard: there is no run nope; see vard list");
   }
 
   @Test
