@@ -15,11 +15,12 @@ import pytest
 
 from test_rewards_server import PATIENCE, SOURCES, Served, query, scores, serving
 from vard.v1 import reward_pb2 as pb
+from vard_rewards.child import CLOSED_PIPE
 from vard_rewards.scorer import Scorer
 
 ROUNDS = 20
 MODULE = '''
-import concurrent.futures, faulthandler, multiprocessing, os, pathlib, signal, sys, time
+import concurrent.futures, faulthandler, multiprocessing, os, pathlib, signal, subprocess, sys, time
 
 here = pathlib.Path(__file__).parent
 
@@ -85,6 +86,48 @@ def daemon(images, prompts):
         os._exit(0)
     time.sleep(0.1)
     os._exit(1)
+
+
+def in_its_own_session(name, ready=lambda: None):
+    """A daemon as programs make it: nobody's child, in a session of its own. It notes that it was asked to end."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            signal.signal(signal.SIGTERM, lambda *_: ((here / f"{name}-asked").touch(), os._exit(0)))
+            ready()
+            (here / f"{name}.pid").write_text(str(os.getpid()))
+            while True:
+                time.sleep(600)
+        os._exit(0)
+    os.wait()
+    while not (here / f"{name}.pid").exists() or not (here / f"{name}.pid").read_text():
+        time.sleep(0.01)
+
+
+def sessions(images, prompts):
+    if prompts[0] == "exit":
+        os._exit(3)
+    started = subprocess.Popen(["sleep", "7777"], start_new_session=True)
+    (here / "popen.pid").write_text(str(started.pid))
+    in_its_own_session("polite")
+    in_its_own_session("stubborn", stubborn)
+    return [0] * len(images)
+
+
+class Interrupt(BaseException):
+    pass
+
+
+def interrupt():
+    raise Interrupt("no more")
+
+
+def pipes(images, prompts):
+    if prompts[0] == "interrupt":
+        return [1 + interrupt()] * len(images)
+    print("about to close")
+    os.closerange(3, 64)
+    return [0] * len(images)
 
 
 class CrashWithPool(Kept):
@@ -222,6 +265,67 @@ def test_a_crash_is_noticed_though_a_pool_outlives_it(served: Served) -> None:
 def test_a_crash_is_noticed_though_a_daemon_outlives_it(served: Served) -> None:
     (outcome,) = served.score("", timeout=4)
     assert "its process died (exit code 1)" in outcome.failure.message
+
+
+def alive(pid: int) -> bool:
+    return session(Path(f"/proc/{pid}/stat")) != -1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has subreapers")
+@pytest.mark.parametrize("how", [*ENDS, "crash"])
+@pytest.mark.parametrize("served", ["sessions"], indirect=True)
+def test_what_has_left_for_a_session_of_its_own_ends_with_it_too(served: Served, tmp_path: Path, how: str) -> None:
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as bystander:
+        try:
+            assert scores(served.score("")) == [0]
+            pids = {path.stem: int(path.read_text()) for path in tmp_path.glob("*.pid")}
+            assert pids.keys() == {"popen", "polite", "stubborn"} and all(map(alive, pids.values()))
+            if how == "crash":
+                assert "exit code 3" in served.score("exit")[0].failure.message
+            else:
+                ENDS[how](served)
+                served.process.wait(PATIENCE)
+            # The guard outlives a server that is killed, for the grace.
+            end = time.monotonic() + (10 if how == "SIGKILL" else 0)
+            while left := [name for name, pid in pids.items() if alive(pid)]:
+                assert time.monotonic() < end, left
+                time.sleep(0.02)
+            assert (tmp_path / "polite-asked").exists()
+            assert bystander.poll() is None
+        finally:
+            bystander.kill()
+
+
+ADOPTS_NOBODY = """
+import os, subprocess, sys
+from vard_rewards.guard import guard
+
+lifeline, server = os.pipe()
+leads = "import signal, subprocess; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(subprocess.Popen(['sleep', '7777']).pid); raise SystemExit(3)"
+child = subprocess.Popen([sys.executable, "-c", leads], process_group=0)
+print(guard(child.pid, lifeline, adopts=False))
+"""
+
+
+def test_without_a_subreaper_the_group_is_ended() -> None:
+    """As on macOS."""
+    run = subprocess.run([sys.executable, "-c", ADOPTS_NOBODY], env=os.environ | {"PYTHONPATH": str(SOURCES)}, stdout=subprocess.PIPE, check=True, timeout=30)
+    left, code = map(int, run.stdout.split())
+    assert code == 3 and not alive(left)
+
+
+@pytest.mark.parametrize("served", ["pipes"], indirect=True)
+def test_a_crash_is_told_without_a_tracebacks_underlining(served: Served) -> None:
+    message = served.score("interrupt")[0].failure.message
+    assert message.endswith("raise Interrupt(\"no more\") | forking.Interrupt: no more")
+    assert "^" not in message and "~" not in message and "^^^" in served.log.read_text()
+
+
+@pytest.mark.parametrize("served", ["pipes"], indirect=True)
+def test_who_closes_what_is_not_its_own_is_told_so(served: Served) -> None:
+    (outcome,) = served.score("close")
+    assert outcome.failure.code == "CRASHED"
+    assert outcome.failure.message == f"its process died (exit code 1): about to close | {CLOSED_PIPE}"
 
 
 REAPS_NOBODY = """

@@ -9,6 +9,7 @@ import logging
 import os
 import selectors
 import signal
+import string
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from vard.v1 import reward_pb2 as pb
-from vard_rewards import child, frames
+from vard_rewards import child, frames, guard
 from vard_rewards.function import LoadError
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ PIPE_BYTES = 1 << 20
 """An image or two: each switch between the processes then carries more."""
 MOST_PRINTED = 1 << 16
 """That a pipe holds."""
+UNDERLINING = string.whitespace + "^~"
+"""What Python marks the place within a traceback's line with."""
 POLL = 0.1
 
 
@@ -182,7 +185,7 @@ class Process:
             selector.register(file, event)
             while not selector.select(POLL):
                 if self._guard.poll() is not None and not selector.select(0):
-                    # What it has started holds the pipe open, in a session of its own.
+                    # What it has started holds the pipe open, and could not be ended.
                     raise self._death()
                 if patience.ended():
                     # Python tells where it is.
@@ -194,10 +197,10 @@ class Process:
     def _death(self) -> Died:
         """Why there is no answer. The guard has seen to it that nobody else holds the pipe."""
         try:
-            code = self._guard.wait(child.GRACE + child.LAST_MOMENT + 1)
+            code = self._guard.wait(guard.GRACE + guard.LAST_MOMENT + 1)
         except subprocess.TimeoutExpired:
-            return Died("its process has closed its pipe: a function must leave descriptors alone that it has not opened")
-        how = f"killed by {signal_name(code - child.SIGNALLED)}" if code > child.SIGNALLED else f"exit code {code}"
+            return Died(child.CLOSED_PIPE)
+        how = f"killed by {signal_name(code - guard.SIGNALLED)}" if code > guard.SIGNALLED else f"exit code {code}"
         return Died(": ".join(filter(None, [f"its process died ({how})", self._printed.end()])), code)
 
     def close(self) -> None:
@@ -277,9 +280,10 @@ class Printed(threading.Thread):
             return part != b""
 
     def end(self) -> str:
-        """Waits for the last of it, and gives the last lines in one; of Python's own account of a crash, what and where."""
+        """Waits for the last of it, and gives the last lines in one, without a traceback's underlining; of Python's own account of a
+        crash, what and where."""
         self.join(timeout=1)
-        lines = [line.strip() for line in self._end.decode(errors="replace").splitlines() if line.strip()]
+        lines = [line.strip() for line in self._end.decode(errors="replace").splitlines() if line.strip(UNDERLINING)]
         for start, line in enumerate(lines):
             if line.startswith("Fatal Python error"):
                 where = next((i + 1 for i, other in enumerate(lines) if i > start and other.startswith("Current thread")), start + 1)
