@@ -74,8 +74,29 @@ def factory(factor=1.0):
     return lambda images, prompts: scaled(images, prompts, factor)
 
 
+class Awkward(Exception):
+    """Nothing can be had of it."""
+
+    def item(self):
+        raise RuntimeError("no item")
+
+    tolist = lambda self: self.nowhere
+    __repr__ = __str__ = lambda self: 1 / 0
+
+
+class Late:
+    """A tensor whose computation fails when it is asked for its values."""
+
+    def tolist(self):
+        raise ValueError("no kernel")
+
+
 def broken():
     raise ValueError("the model\\nis not there")
+
+
+def unwritable():
+    raise ValueError("no file " + chr(0xDC80))
 
 
 def nothing():
@@ -202,6 +223,12 @@ def test_any_numbers_will_do(tmp_path: Path, answer: str, values: list[float]) -
         ("[[1, 2], [3, 4]]", "NOT_A_NUMBER", "gave [1, 2]"),
         ("[math.nan] * 2", "NOT_FINITE", "gave nan"),
         ("[-math.inf] * 2", "NOT_FINITE", "gave -inf"),
+        ("[10**400] * len(prompts)", "NOT_FINITE", "gave a whole number beyond ±1.8e+308"),
+        ("[-(10**5000)] * len(prompts)", "NOT_FINITE", "gave a whole number beyond ±1.8e+308"),
+        ("[[10**5000]] * len(prompts)", "NOT_A_NUMBER", "gave an object of list, which is not a number"),
+        ("[Awkward()] * len(prompts)", "NOT_A_NUMBER", "gave an object of Awkward, which is not a number"),
+        ("Awkward()", "THREW", "raised AttributeError: 'Awkward' object has no attribute 'nowhere' ("),
+        ("Late()", "THREW", "raised ValueError: no kernel ("),
     ],
 )
 def test_what_is_no_score_is_refused_by_name(tmp_path: Path, answer: str, code: str, message: str) -> None:
@@ -209,6 +236,7 @@ def test_what_is_no_score_is_refused_by_name(tmp_path: Path, answer: str, code: 
         outcomes = served.score("", "")
         assert [(outcome.failure.code, outcome.failure.retryable) for outcome in outcomes] == [(code, False)] * 2
         assert message in outcomes[0].failure.message
+        assert "is started anew" not in served.log.read_text()
 
 
 def test_the_info_beside_scores_is_told_of_once(tmp_path: Path) -> None:
@@ -229,6 +257,8 @@ def test_a_bad_score_costs_no_other(tmp_path: Path) -> None:
         ("ValueError('too dark')", "THREW", False, "raised ValueError: too dark (" ),
         ("SystemExit('no key')", "THREW", False, "raised SystemExit: no key"),
         ("ConnectionError('refused')", "UNAVAILABLE", True, "raised ConnectionError: refused"),
+        ("ValueError('no file ' + chr(0xDC80))", "THREW", False, "raised ValueError: no file ? ("),
+        ("Awkward()", "THREW", False, "raised Awkward: (its text could not be had)"),
         ("MemoryError()", "OUT_OF_MEMORY", True, "MemoryError; lower the batch"),
         ("__import__('torch').OutOfMemoryError('CUDA out of memory')", "OUT_OF_MEMORY", True, "OutOfMemoryError: CUDA out of memory; lower"),
     ],
@@ -324,6 +354,7 @@ def test_it_ends_with_its_starter_while_it_loads(tmp_path: Path) -> None:
         ("mine:red", {"factor": 1}, "mine:red takes (images, prompts), and the options are {'factor': 1}: got an unexpected keyword argument 'factor'"),
         ("mine:Scorer", {}, "missing a required argument: 'factor'; a function that scores has images as its first parameter"),
         ("mine:broken", {}, "mine:broken could not be made: ValueError: the model is not there"),
+        ("mine:unwritable", {}, "mine:unwritable could not be made: ValueError: no file ?"),
         ("mine:nothing", {}, "mine:nothing gave int, which cannot be called with images and prompts"),
         ("mine:Twisted", {}, "mine:Twisted: range is (1, 1), whose least is not below its most"),
     ],

@@ -165,5 +165,8 @@ def batch_of(reference: str, made: object) -> int:
 
 def told(error: BaseException) -> str:
     """An exception in a line."""
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # Its class is the user's.
+        text = "(its text could not be had)"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

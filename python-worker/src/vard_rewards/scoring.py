@@ -25,29 +25,27 @@ def pictures(queries: Iterable[pb.RewardQuery]) -> list[Image.Image]:
 def outcomes(function: Function, images: list[Image.Image], prompts: list[str]) -> list[pb.RewardOutcome]:
     """As many as there are images, in their order."""
     try:
-        answer = function.score(images, prompts)
+        # The answer's own methods are the function's, too: a lazy tensor may fail as late as that.
+        return checked(function, function.score(images, prompts), len(images))
     # SystemExit too: a script's way to say that something is missing.
     except (Exception, SystemExit) as error:
         log.exception("%s failed on %d images", function.name, len(images))
-        failure = failure_of(error)
-    else:
-        return checked(function, answer, len(images))
-    if len(images) > 1 and failure.code != UNAVAILABLE:
+        outcome = failure_of(error)
+    if len(images) > 1 and outcome.failure.code != UNAVAILABLE:
         # One bad image is not to cost the others their score, nor one image too many the memory of all.
         return [outcome for image, prompt in zip(images, prompts) for outcome in outcomes(function, [image], [prompt])]
-    return [pb.RewardOutcome(failure=failure)] * len(images)
+    return [outcome] * len(images)
 
 
 UNAVAILABLE = "UNAVAILABLE"
 
 
-def failure_of(error: BaseException) -> pb.RewardFailure:
+def failure_of(error: BaseException) -> pb.RewardOutcome:
     if out_of_memory(error):
-        return pb.RewardFailure(code="OUT_OF_MEMORY", message=f"{told(error)}; lower the batch, or take another device", retryable=True)
-    if isinstance(error, OSError):
-        # A connection or a file: what it asks may be there again.
-        return pb.RewardFailure(code=UNAVAILABLE, message=raised(error), retryable=True)
-    return pb.RewardFailure(code="THREW", message=raised(error), retryable=False)
+        return failed("OUT_OF_MEMORY", f"{told(error)}; lower the batch, or take another device", retryable=True)
+    # A connection or a file: what it asks may be there again.
+    passes = isinstance(error, OSError)
+    return failed(UNAVAILABLE if passes else "THREW", raised(error), retryable=passes)
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -99,11 +97,28 @@ def number(function: Function, value: object) -> list[pb.RewardOutcome]:
     except (ValueError, RuntimeError):  # an array of several
         plain = None
     if isinstance(plain, bool) or not isinstance(plain, int | float):
-        return wrong("NOT_A_NUMBER", f"{function.name} gave {value!r:.80}, which is not a number")
-    if not math.isfinite(plain):
-        return wrong("NOT_FINITE", f"{function.name} gave {plain}, not a finite number")
-    return [pb.RewardOutcome(score=plain)]
+        return wrong("NOT_A_NUMBER", f"{function.name} gave {shown(value)}, which is not a number")
+    try:
+        score = float(plain)
+    except OverflowError:
+        return wrong("NOT_FINITE", f"{function.name} gave a whole number beyond ±{sys.float_info.max:.1e}, the largest of 64-bit floating point")
+    if not math.isfinite(score):
+        return wrong("NOT_FINITE", f"{function.name} gave {score}, not a finite number")
+    return [pb.RewardOutcome(score=score)]
+
+
+def shown(value: object) -> str:
+    try:
+        return f"{value!r:.80}"
+    except Exception:  # Its class is the user's; or it holds a number of more digits than Python writes.
+        return f"an object of {type(value).__name__}"
 
 
 def wrong(code: str, message: str, count: int = 1) -> list[pb.RewardOutcome]:
-    return [pb.RewardOutcome(failure=pb.RewardFailure(code=code, message=message))] * count
+    return [failed(code, message)] * count
+
+
+def failed(code: str, message: str, retryable: bool = False) -> pb.RewardOutcome:
+    # A file's name that is not UTF-8 stands in a str as what no message can hold.
+    text = message.encode(errors="replace").decode()
+    return pb.RewardOutcome(failure=pb.RewardFailure(code=code, message=text, retryable=retryable))
