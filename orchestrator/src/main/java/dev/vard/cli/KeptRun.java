@@ -1,5 +1,6 @@
 package dev.vard.cli;
 
+import dev.vard.files.FileTrouble;
 import dev.vard.files.PrivateFiles;
 import dev.vard.reward.kind.RewardEnvironment;
 import dev.vard.reward.kind.RewardKinds;
@@ -19,9 +20,11 @@ import dev.vard.spec.SpecException;
 import dev.vard.spec.SpecReader;
 import dev.vard.spec.SpecWriter;
 import dev.vard.store.Database;
+import dev.vard.store.LockHolder;
 import dev.vard.store.NewRun;
 import dev.vard.store.OpenStore;
 import dev.vard.store.RunStore;
+import dev.vard.store.StoreException;
 import dev.vard.store.StoredRun;
 import dev.vard.worker.WorkerClient;
 import dev.vard.worker.WorkerLocation;
@@ -36,6 +39,9 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.function.Supplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A run of this process alone, kept in a database in its own folder: if the process is killed,
@@ -46,6 +52,9 @@ final class KeptRun implements AutoCloseable {
   private static final String OWNER = "local";
   private static final Duration FIRST_WAIT = Duration.ofMillis(200);
   private static final Duration LONGEST_WAIT = Duration.ofMinutes(5);
+
+  private static final Duration LONGEST_DATABASE_WAIT = Duration.ofSeconds(5);
+  private static final Logger LOG = LoggerFactory.getLogger(KeptRun.class);
 
   private final OpenStore database;
   private final RunFolder folder;
@@ -88,6 +97,7 @@ final class KeptRun implements AutoCloseable {
    * @param worker another worker than the specification's
    * @param discardEdits whether to go on though the specification's files were edited since
    * @throws SpecException if they were, with what was edited
+   * @throws StoreException UNAVAILABLE, if another process has the run
    */
   static KeptRun resume(
       Path root,
@@ -126,9 +136,22 @@ final class KeptRun implements AutoCloseable {
       // H2 makes its file as the umask says, and takes an empty one for a new one.
       PrivateFiles.create(root.resolve(DATABASE + ".mv.db"));
     } catch (IOException e) {
-      throw RunException.storage("the run's folder " + root + " cannot be written: " + e, e);
+      throw RunException.storage("the run's folder " + root + " cannot be written: " + FileTrouble.reason(e), e);
     }
-    return OpenStore.open(Database.file(root.resolve(DATABASE)).properties());
+    try {
+      return OpenStore.open(Database.file(root.resolve(DATABASE)).properties());
+    } catch (StoreException e) {
+      throw Database.heldByAnother(e) ? held(root, e) : e;
+    }
+  }
+
+  private static StoreException held(Path root, StoreException e) {
+    String who =
+        LockHolder.of(root.resolve(DATABASE + ".mv.db"))
+            .map(pid -> "another vard, process " + pid + ", has")
+            .orElse("another vard has");
+    return new StoreException(
+        e.kind(), "%s the run in %s: wait for its end, or stop it first".formatted(who, root), e);
   }
 
   /** Whether there is nothing more to do. */
@@ -154,9 +177,7 @@ final class KeptRun implements AutoCloseable {
     try (OwnWorker worker = new OwnWorker()) {
       while (true) {
         RunStore.Claim claim =
-            database
-                .store()
-                .claim(folder.runId(), OWNER)
+            patiently(() -> database.store().claim(folder.runId(), OWNER))
                 .orElseThrow(() -> new IllegalStateException("nobody else can have this run"));
         Clock clock = Clock.systemUTC();
         RunEnd end =
@@ -173,17 +194,18 @@ final class KeptRun implements AutoCloseable {
                     listeners)
                 .run();
         // A worker that was never there is most likely a mistake: somebody is waiting to hear of
-        // it.
+        // it. A full disk is none.
         boolean neverBegan =
             end.status() == RunStatus.PAUSED
+                && !end.code().equals(RunException.STORAGE)
                 && claim.journal().state().map(state -> state.step() == 0).orElse(true);
         RunEnd told =
             neverBegan
                 ? new RunEnd(
                     RunStatus.FAILED, end.code(), end.reason(), Optional.empty(), Optional.empty())
                 : end;
-        database.store().release(claim, told);
-        folder.conclude(claim.journal());
+        patiently(() -> database.store().release(claim, told));
+        conclude(claim);
         if (told.retryAt().isEmpty()) {
           return told;
         }
@@ -195,6 +217,35 @@ final class KeptRun implements AutoCloseable {
         }
         Thread.sleep(Duration.between(Instant.now(clock), told.retryAt().get()).plusMillis(1));
       }
+    }
+  }
+
+  /** The database lies on the run's disk: when that is full, it is so for a while. */
+  private static <T> T patiently(Supplier<T> change) throws InterruptedException {
+    Backoff backoff = new Backoff(FIRST_WAIT, LONGEST_DATABASE_WAIT, new Random());
+    for (int tries = 0; ; tries++) {
+      try {
+        return change.get();
+      } catch (StoreException e) {
+        if (e.kind() != StoreException.Kind.UNAVAILABLE) {
+          throw e;
+        }
+        if (tries == 0) {
+          LOG.warn("{}; the run tries again by itself", e.getMessage());
+        }
+        Thread.sleep(backoff.next());
+      }
+    }
+  }
+
+  /**
+   * What the run came to is in its database. Files that repeat it must not make another end of it.
+   */
+  private void conclude(RunStore.Claim claim) {
+    try {
+      folder.conclude(claim.journal());
+    } catch (RunException e) {
+      LOG.warn("The metrics and the report are not up to date: {}", e.getMessage());
     }
   }
 

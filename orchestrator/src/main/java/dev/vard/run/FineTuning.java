@@ -97,8 +97,14 @@ public final class FineTuning {
           .run(Optional.empty());
     } catch (RunException e) {
       RunStatus to = e.cancelled() ? RunStatus.CANCELLED : RunStatus.FAILED;
-      listener.onEvent(
-          new RunEvent.StateChanged(Optional.of(RunStatus.RUNNING), to, e.code(), e.getMessage()));
+      try {
+        listener.onEvent(
+            new RunEvent.StateChanged(
+                Optional.of(RunStatus.RUNNING), to, e.code(), e.getMessage()));
+      } catch (RunException untold) {
+        // The disk that ended the run may not take the line about it.
+        e.addSuppressed(untold);
+      }
       throw e;
     } finally {
       folder.report();

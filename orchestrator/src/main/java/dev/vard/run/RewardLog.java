@@ -1,6 +1,7 @@
 package dev.vard.run;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.vard.files.FileTrouble;
 import dev.vard.files.PrivateFiles;
 import dev.vard.reward.Answer;
 import dev.vard.reward.RewardScorer;
@@ -46,7 +47,7 @@ final class RewardLog implements RewardScorer.Ledger, AutoCloseable {
       FileChannel file = FileChannel.open(folder.rewards(), StandardOpenOption.APPEND);
       return new RewardLog(folder, journal, round, clock, file);
     } catch (IOException e) {
-      throw RunException.storage(folder.rewards() + " cannot be written: " + e, e);
+      throw RunException.storage(folder.rewards() + " cannot be written: " + FileTrouble.reason(e), e);
     }
   }
 
@@ -87,7 +88,7 @@ final class RewardLog implements RewardScorer.Ledger, AutoCloseable {
       byte[] bytes = (json.writeValueAsString(line) + "\n").getBytes(StandardCharsets.UTF_8);
       file.write(ByteBuffer.wrap(bytes));
     } catch (IOException e) {
-      throw RunException.storage(folder.rewards() + " cannot be written: " + e, e);
+      throw RunException.storage(folder.rewards() + " cannot be written: " + FileTrouble.reason(e), e);
     }
   }
 
@@ -96,7 +97,7 @@ final class RewardLog implements RewardScorer.Ledger, AutoCloseable {
     try {
       file.close();
     } catch (IOException e) {
-      throw RunException.storage(folder.rewards() + " cannot be written: " + e, e);
+      throw RunException.storage(folder.rewards() + " cannot be written: " + FileTrouble.reason(e), e);
     }
   }
 }

@@ -17,6 +17,9 @@ public final class RunException extends RuntimeException {
   /** The code of a run that was told to stop. */
   public static final String CANCELLED = "CANCELLED";
 
+  /** The code of a file, or its disk, that cannot be read or written. */
+  public static final String STORAGE = "STORAGE";
+
   /** What can be done about it. */
   enum Remedy {
     /** Another worker, or the same one started anew, may do better. */
@@ -142,12 +145,12 @@ public final class RunException extends RuntimeException {
   }
 
   public static RunException storage(String message, Throwable cause) {
-    return new RunException("STORAGE", Remedy.WAIT, message, cause);
+    return new RunException(STORAGE, Remedy.WAIT, message, cause);
   }
 
   /**
-   * For programs: a worker's error code, {@code REWARD_FAILED}, {@code STORAGE}, {@link
-   * #CANCELLED}, …
+   * For programs: a worker's error code, {@code REWARD_FAILED}, {@link #STORAGE},
+   * {@link #CANCELLED}, …
    */
   public String code() {
     return code;

@@ -2,6 +2,7 @@ package dev.vard.run;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.vard.algorithm.Trajectory;
+import dev.vard.files.FileTrouble;
 import dev.vard.files.PrivateFiles;
 import dev.vard.report.HtmlReport;
 import dev.vard.report.ReportException;
@@ -111,7 +112,7 @@ public record RunFolder(Path root, String runId) {
         PrivateFiles.replace(resolved, SpecWriter.write(spec));
       }
     } catch (IOException e) {
-      throw RunException.storage("the run's folder " + root + " cannot be written: " + e, e);
+      throw RunException.storage("the run's folder " + root + " cannot be written: " + FileTrouble.reason(e), e);
     }
   }
 
@@ -191,7 +192,7 @@ public record RunFolder(Path root, String runId) {
     try {
       PrivateFiles.replace(file, new ObjectMapper().writeValueAsString(items));
     } catch (IOException e) {
-      throw RunException.storage(file + " cannot be written: " + e, e);
+      throw RunException.storage(file + " cannot be written: " + FileTrouble.reason(e), e);
     }
   }
 
@@ -205,7 +206,7 @@ public record RunFolder(Path root, String runId) {
       PrivateFiles.createFolders(file.getParent());
       image.writePng(file);
     } catch (IOException e) {
-      throw RunException.storage(file + " cannot be written: " + e, e);
+      throw RunException.storage(file + " cannot be written: " + FileTrouble.reason(e), e);
     }
   }
 
@@ -215,7 +216,7 @@ public record RunFolder(Path root, String runId) {
       PrivateFiles.create(metrics());
       Files.writeString(metrics(), line + "\n", StandardOpenOption.APPEND);
     } catch (IOException e) {
-      throw RunException.storage(metrics() + " cannot be written: " + e, e);
+      throw RunException.storage(metrics() + " cannot be written: " + FileTrouble.reason(e), e);
     }
   }
 
@@ -224,7 +225,7 @@ public record RunFolder(Path root, String runId) {
     try {
       PrivateFiles.replace(metrics(), lines.isEmpty() ? "" : String.join("\n", lines) + "\n");
     } catch (IOException e) {
-      throw RunException.storage(metrics() + " cannot be written: " + e, e);
+      throw RunException.storage(metrics() + " cannot be written: " + FileTrouble.reason(e), e);
     }
   }
 
@@ -236,7 +237,7 @@ public record RunFolder(Path root, String runId) {
         deleteTree(folder);
       }
     } catch (IOException e) {
-      throw RunException.storage(folder + " cannot be removed: " + e, e);
+      throw RunException.storage(folder + " cannot be removed: " + FileTrouble.reason(e), e);
     }
   }
 
@@ -249,7 +250,7 @@ public record RunFolder(Path root, String runId) {
         Files.move(folder, file(path + DAMAGED));
       }
     } catch (IOException e) {
-      throw RunException.storage(folder + " cannot be set aside: " + e, e);
+      throw RunException.storage(folder + " cannot be set aside: " + FileTrouble.reason(e), e);
     }
   }
 
@@ -263,7 +264,7 @@ public record RunFolder(Path root, String runId) {
         }
       }
     } catch (IOException e) {
-      throw RunException.storage(file(path) + " cannot be tidied: " + e, e);
+      throw RunException.storage(file(path) + " cannot be tidied: " + FileTrouble.reason(e), e);
     }
   }
 

@@ -126,6 +126,11 @@ public record Database(String url, String user, String password) {
     return properties;
   }
 
+  /** Whether another process has the file open. */
+  public static boolean heldByAnother(StoreException e) {
+    return e.getCause() instanceof SQLException sql && Outage.heldByAnother(sql);
+  }
+
   /**
    * Why a context did not start.
    *
@@ -147,7 +152,7 @@ public record Database(String url, String user, String password) {
     if (Outage.heldByAnother(e)) {
       return new StoreException(
           StoreException.Kind.UNAVAILABLE,
-          "another process has the database open: " + e.getMessage() + "; stop that one first",
+          "another process has the database open; stop that one first",
           e);
     }
     return Outage.in(e)

@@ -16,12 +16,17 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The command against a real gRPC server with a worker of few lines behind it. */
+@Timeout(120)
 class RunCommandTest {
   private static final String SPEC =
       """
@@ -70,6 +75,28 @@ class RunCommandTest {
             new PrintStream(out, true, StandardCharsets.UTF_8),
             new PrintStream(err, true, StandardCharsets.UTF_8));
     return Main.execute(console, arguments);
+  }
+
+  /** The command in a process of its own; what it says goes to {@link #told}. */
+  private Process start(String... arguments) throws IOException {
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:TieredStopAtLevel=1",
+                "-cp",
+                System.getProperty("java.class.path"),
+                "dev.vard.cli.Main",
+                "run"));
+    command.addAll(List.of(arguments));
+    return new ProcessBuilder(command)
+        .redirectErrorStream(true)
+        .redirectOutput(folder.resolve("told").toFile())
+        .start();
+  }
+
+  private String told() throws IOException {
+    return Files.readString(folder.resolve("told"));
   }
 
   private static String text(ByteArrayOutputStream stream) {
@@ -228,6 +255,54 @@ class RunCommandTest {
     assertThat(Files.readAllLines(folder.resolve("run/rewards.jsonl")))
         .as("each query asked and answered once: two evaluations and two iterations of two images")
         .hasSize(2 * 8);
+  }
+
+  /** A link to {@code /dev/full} is a file on a disk that has no room. */
+  @ParameterizedTest
+  @ValueSource(strings = {".metrics.jsonl.part", "rewards.jsonl"})
+  void shouldPauseAndGoOnByItselfWhenTheDiskIsFullForAWhile(String file) throws Exception {
+    worker.refuse(FitValueRequest.class, ErrorCode.OUT_OF_MEMORY, "give a smaller value.batch");
+    run();
+    worker.relent(FitValueRequest.class);
+    Path full = folder.resolve("run").resolve(file);
+    Files.deleteIfExists(full);
+    Files.createSymbolicLink(full, Path.of("/dev/full"));
+
+    Process process = start("--resume", folder.resolve("run").toString());
+    try {
+      while (!told().contains("No space left on device")) {
+        assertThat(process.waitFor(20, TimeUnit.MILLISECONDS)).as(told()).isFalse();
+      }
+      Files.delete(full);
+
+      assertThat(process.waitFor()).as(told()).isZero();
+    } finally {
+      process.destroyForcibly();
+    }
+    assertThat(told()).doesNotContain("Exception");
+    assertThat(Files.readAllLines(folder.resolve("run/metrics.jsonl")).getLast())
+        .contains("DONE");
+  }
+
+  @Test
+  void shouldSayThatAnotherProcessHasTheRun() throws Exception {
+    Path kept = folder.resolve("run");
+    worker.stickInSampling();
+    Process process =
+        start(
+            specification.toString(), "--worker", worker.address(), "--out", kept.toString());
+    try {
+      worker.awaitStuck();
+
+      assertThat(vard("run", "--resume", kept.toString())).isEqualTo(ExitCode.FAILED);
+
+      assertThat(text(err))
+          .isEqualTo(
+              "vard: another vard, process %d, has the run in %s: wait for its end, or stop it first\n"
+                  .formatted(process.pid(), kept));
+    } finally {
+      process.destroyForcibly();
+    }
   }
 
   @Test

@@ -19,6 +19,7 @@ import dev.vard.spec.RunSpec;
 import dev.vard.spec.SpecReader;
 import dev.vard.worker.WorkerClient;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.ConnectException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -415,6 +416,38 @@ class SupervisedRunTest {
     worker.relent(SaveRequest.class);
 
     assertThat(run().status()).isEqualTo(RunStatus.DONE);
+  }
+
+  @Test
+  void shouldPauseAndGoOnWhenThereIsNoRoomForAnEvent() {
+    RunEnd paused =
+        supervised(
+                () -> Rewards.of(BRIGHTNESS),
+                event -> {
+                  if (event instanceof RunEvent.IterationFinished) {
+                    fill(folder().resolve("metrics.jsonl"));
+                  }
+                })
+            .run();
+
+    assertThat(paused.status()).isEqualTo(RunStatus.PAUSED);
+    assertThat(paused.code()).isEqualTo("STORAGE");
+    assertThat(paused.retryAt()).isPresent();
+    assertThat(paused.reason())
+        .isEqualTo(folder().resolve("metrics.jsonl") + " cannot be written: No space left on device");
+
+    assertThat(run().status()).isEqualTo(RunStatus.DONE);
+    assertThat(folder().resolve("metrics.jsonl")).content().contains("\"iteration\":3");
+  }
+
+  /** From now on the file is one on a disk that has no room. */
+  private static void fill(Path file) {
+    try {
+      Files.delete(file);
+      Files.createSymbolicLink(file, Path.of("/dev/full"));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   @Test
