@@ -57,10 +57,18 @@ final class ServeCommand implements Callable<Integer> {
   @Option(names = "--host", paramLabel = "ADDRESS", description = "Listen here: 127.0.0.1.")
   private Optional<String> host = Optional.empty();
 
-  @Option(names = "--grpc-port", paramLabel = "PORT", description = "50051; 0 for any free one.")
+  @Option(
+      names = "--grpc-port",
+      paramLabel = "PORT",
+      converter = WholeNumbers.Port.class,
+      description = "50051; 0 for any free one.")
   private Optional<Integer> grpcPort = Optional.empty();
 
-  @Option(names = "--http-port", paramLabel = "PORT", description = "8080; 0 for any free one.")
+  @Option(
+      names = "--http-port",
+      paramLabel = "PORT",
+      converter = WholeNumbers.Port.class,
+      description = "8080; 0 for any free one.")
   private Optional<Integer> httpPort = Optional.empty();
 
   @Option(
@@ -133,12 +141,14 @@ final class ServeCommand implements Callable<Integer> {
   @Option(
       names = "--max-queries",
       paramLabel = "N",
+      converter = WholeNumbers.Limit.class,
       description = "Images that one run may have scored: 1000000.")
   private Optional<Long> maxQueries = Optional.empty();
 
   @Option(
       names = "--max-passes",
       paramLabel = "N",
+      converter = WholeNumbers.Limit.class,
       description =
           "Passes of an image through a network that one run may take, images times denoising steps"
               + " and gradient steps times batch: 100000000.")

@@ -37,6 +37,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Servers in processes of their own, which are ended and killed. */
 @Timeout(180)
@@ -274,6 +276,19 @@ class ServeCommandTest {
         .startsWith("2 vard: model root ")
         .contains("is no folder");
     assertThat(refusal("--database=jdbc:mysql://x/y")).startsWith("2 vard: the database's URL");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"0", "-1", "1e6", "", "9999999999999999999"})
+  void shouldSayWhichLimitToGive(String limit) {
+    for (String option : List.of("--max-queries", "--max-passes")) {
+      assertThat(refusal(option + "=" + limit))
+          .startsWith(
+              "2 vard: Invalid value for option '%s': '%s': give a whole number of at least 1"
+                  .formatted(option, limit));
+    }
+    assertThat(refusal("--grpc-port=" + (limit.equals("0") ? "65536" : limit)))
+        .contains("give a port from 0 to 65535");
   }
 
   @Test
