@@ -25,7 +25,7 @@ from torch import nn
 
 from vard.v1 import worker_pb2 as pb
 from vard_worker.diffusion import transitions
-from vard_worker.errors import Cancellation, WorkerError, is_out_of_memory
+from vard_worker.errors import Cancellation, Code, WorkerError, is_out_of_memory
 from vard_worker.finite import not_finite
 from vard_worker.model import ADAPTER, DiffusionModel, TextToImageModel
 from vard_worker.noise_schedule import ROOTED_ETA, has_root
@@ -151,7 +151,7 @@ def check_gradient(trial: Session) -> None:
         gradients = {name: layer.lora_B[ADAPTER].weight.grad for name, layer in layers.items()}
         weights = [(f"the gradient of {name}", gradient) for name, gradient in gradients.items() if gradient is not None]
         if (name := not_finite(weights)) is not None:
-            raise WorkerError(pb.NOT_FINITE, f"the first gradient: {name} is NaN or infinite; use float32, or a smaller model.adapter.alpha")
+            raise WorkerError(Code.NOT_FINITE, f"the first gradient: {name} is NaN or infinite; use float32, or a smaller model.adapter.alpha")
         without = [name for name, gradient in gradients.items() if gradient is None or not gradient.any()]
     finally:
         trial.policy_optimizer.zero_grad(set_to_none=True)
@@ -202,7 +202,7 @@ def canary(name: str, session: Session | None = None, field: str = "model.checkp
         if session is None or is_out_of_memory(error):
             raise
         why = f"{field}: {session.request.model.checkpoint}: trying it out failed ({name}): {type(error).__name__}: {error}; {cure}"
-        raise WorkerError(pb.MODEL_NOT_LOADABLE, why, field) from error
+        raise WorkerError(Code.MODEL_NOT_LOADABLE, why, field) from error
     log.info("canary: %s: %.3f s", name, time.perf_counter() - started)
 
 
@@ -235,7 +235,7 @@ def sampled(trial: Session, cancelled: Cancellation, measure_kl: bool = False) -
 
 
 def inconsistent(message: str, field: str = "model.checkpoint") -> WorkerError:
-    return WorkerError(pb.INCONSISTENT, f"{field}: {message}", field)
+    return WorkerError(Code.INCONSISTENT, f"{field}: {message}", field)
 
 
 def unfollowed() -> WorkerError:

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from vard.v1 import worker_pb2 as pb
 from vard_worker import exported
-from vard_worker.errors import WorkerError
+from vard_worker.errors import Code, WorkerError
 from vard_worker.finite import demand_finite, not_finite
 from vard_worker.model_files import PICKLED
 from vard_worker.roots import Roots
@@ -54,7 +54,7 @@ def save(session: Session, folder: Path) -> int:
     """Writes the folder beside its place, then renames it, so that it appears whole or not at all. Returns its bytes."""
     with stored(folder):
         if os.path.lexists(folder):
-            raise WorkerError(pb.STORAGE, f"{folder} exists already; a checkpoint is written once", "path")
+            raise WorkerError(Code.STORAGE, f"{folder} exists already; a checkpoint is written once", "path")
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         sweep(folder.parent)
         with unfinished(folder) as beside:
@@ -94,7 +94,7 @@ def stored(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        raise WorkerError(pb.STORAGE, f"{path} could not be written: {error}; what was there is as it was", "path") from error
+        raise WorkerError(Code.STORAGE, f"{path} could not be written: {error}; what was there is as it was", "path") from error
 
 
 @contextmanager
@@ -183,7 +183,7 @@ def restore(session_id: str, folder: Path, roots: Roots) -> Session:
             if (name := not_finite(held.items())) is not None:
                 raise ValueError(f"{name} in {file} is NaN or infinite")
     except OSError as error:
-        raise WorkerError(pb.STORAGE, f"{folder} could not be read: {error}", "path") from error
+        raise WorkerError(Code.STORAGE, f"{folder} could not be read: {error}", "path") from error
     except (*MALFORMED, SafetensorError, json_format.ParseError) as error:
         raise corrupt(folder, f"{type(error).__name__}: {error}") from error
     request.session_id = session_id
@@ -221,16 +221,16 @@ def trajectory(name: dict[str, object], i: int, held: dict[str, Tensor], session
 def verify(folder: Path) -> None:
     """Raises CHECKPOINT_NOT_FOUND, CORRUPT_CHECKPOINT or UNSAFE_CHECKPOINT, naming the file."""
     if not folder.is_dir():
-        raise WorkerError(pb.CHECKPOINT_NOT_FOUND, f"{folder}: no such folder", "path")
+        raise WorkerError(Code.CHECKPOINT_NOT_FOUND, f"{folder}: no such folder", "path")
     present = {file.name: file for file in sorted(folder.iterdir())}
     if not present.keys() & {MANIFEST, *FILES}:
-        raise WorkerError(pb.CHECKPOINT_NOT_FOUND, f"{folder}: nothing of a checkpoint is in it", "path")
+        raise WorkerError(Code.CHECKPOINT_NOT_FOUND, f"{folder}: nothing of a checkpoint is in it", "path")
     files = read_manifest(folder)
     for name, file in present.items():
         if name not in files and name != MANIFEST:
             why = f"{name} is not in {MANIFEST}; a checkpoint holds safetensors and JSON of its own alone; remove it"
             if file.suffix in PICKLED:
-                raise WorkerError(pb.UNSAFE_CHECKPOINT, f"{folder}: {why}", "path")
+                raise WorkerError(Code.UNSAFE_CHECKPOINT, f"{folder}: {why}", "path")
             raise corrupt(folder, why)
     for name, (size, digest) in files.items():
         if name not in present:
@@ -264,7 +264,7 @@ def read_manifest(folder: Path) -> dict[str, tuple[int, str]]:
 
 
 def corrupt(folder: Path, why: str) -> WorkerError:
-    return WorkerError(pb.CORRUPT_CHECKPOINT, f"{folder}: {why}; use an earlier checkpoint", "path")
+    return WorkerError(Code.CORRUPT_CHECKPOINT, f"{folder}: {why}; use an earlier checkpoint", "path")
 
 
 def trained(module: nn.Module) -> dict[str, Tensor]:

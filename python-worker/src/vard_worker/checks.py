@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 
 from vard.v1 import worker_pb2 as pb
-from vard_worker.errors import WorkerError, invalid
+from vard_worker.errors import Code, WorkerError, invalid
 from vard_worker.loading import DTYPES
 
 SESSION_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -116,7 +116,7 @@ def check_new_session(session_id: str, sessions: Iterable[str]) -> None:
         raise invalid("session_id", f"{session_id!r}; give 1 to 64 letters, digits, '.', '_' and '-'")
     held = set(sessions)
     if session_id in held:
-        raise WorkerError(pb.SESSION_EXISTS, f"session {session_id!r} exists; close it first, or choose another id", "session_id")
+        raise WorkerError(Code.SESSION_EXISTS, f"session {session_id!r} exists; close it first, or choose another id", "session_id")
     if len(held) >= MAX_SESSIONS:
         raise invalid("session_id", f"{len(held)} sessions are open, each with a model of its own; close one first")
 

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from vard.v1 import worker_pb2 as pb
 from vard_worker.errors import Cancellation, WorkerError
 from vard_worker.handler import WorkerHandler
+from vard_worker.translate import error_message
 
 
 class EmbeddedCall:
@@ -22,7 +23,7 @@ class EmbeddedCall:
         try:
             answer = next(self._answers, None)
         except WorkerError as error:
-            return pb.EmbeddedReply(error=error.to_proto()).SerializeToString()
+            return pb.EmbeddedReply(error=error_message(error)).SerializeToString()
         return None if answer is None else pb.EmbeddedReply(response=answer.SerializeToString()).SerializeToString()
 
     def close(self) -> None:

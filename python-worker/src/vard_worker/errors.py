@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import IntEnum
 
 import torch
-
-from vard.v1 import worker_pb2 as pb
 
 LONGEST_MESSAGE = 2000
 """Characters. A message quotes the request, which may be large, and travels in a trailer, which may not."""
 
 
+class Code(IntEnum):
+    """The protocol's ``ErrorCode``, by the same names and numbers; worker.proto says what each means."""
+
+    INVALID_ARGUMENT = 1
+    UNKNOWN_SESSION = 2
+    SESSION_EXISTS = 3
+    OUT_OF_ORDER = 4
+    UNKNOWN_TRAJECTORY = 5
+    TRAJECTORY_EXISTS = 6
+    MODEL_NOT_LOADABLE = 7
+    CHECKPOINT_NOT_FOUND = 8
+    CORRUPT_CHECKPOINT = 9
+    UNSAFE_CHECKPOINT = 10
+    NOT_FINITE = 11
+    OUT_OF_MEMORY = 12
+    CANCELLED = 13
+    STORAGE = 14
+    INTERNAL = 15
+    INCONSISTENT = 16
+
+
 class WorkerError(Exception):
     """A request that could not be done. The session is as it was before the request.
 
-    ``code`` is a ``vard.v1.ErrorCode``; ``field`` names the request's field that is to blame, or is empty.
+    ``field`` names the request's field that is to blame, or is empty.
     """
 
-    def __init__(self, code: int, message: str, field: str = "") -> None:
+    def __init__(self, code: Code, message: str, field: str = "") -> None:
         if len(message) > LONGEST_MESSAGE:
             message = f"{message[: LONGEST_MESSAGE // 2]} … {message[-LONGEST_MESSAGE // 2 :]}"
         super().__init__(message)
@@ -26,15 +46,12 @@ class WorkerError(Exception):
         self.message = message
         self.field = field
 
-    def to_proto(self) -> pb.WorkerError:
-        return pb.WorkerError(code=self.code, message=self.message, field=self.field)
-
 
 class Cancelled(WorkerError):
     """The caller gave up; raised between two denoising or gradient steps."""
 
     def __init__(self) -> None:
-        super().__init__(pb.CANCELLED, "the call was cancelled; the session is as it was before it")
+        super().__init__(Code.CANCELLED, "the call was cancelled; the session is as it was before it")
 
 
 Cancellation = Callable[[], bool]
@@ -47,7 +64,7 @@ def stop_if(cancelled: Cancellation) -> None:
 
 
 def invalid(field: str, message: str) -> WorkerError:
-    return WorkerError(pb.INVALID_ARGUMENT, f"{field}: {message}", field)
+    return WorkerError(Code.INVALID_ARGUMENT, f"{field}: {message}", field)
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -15,9 +15,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from vard.v1 import worker_pb2 as pb
 from vard_worker.canaries import canary, never, no_randomness, sampled, short
-from vard_worker.errors import WorkerError, is_out_of_memory
+from vard_worker.errors import Code, WorkerError, is_out_of_memory
 from vard_worker.model import ADAPTER, DiffusionModel, TextToImageModel
 from vard_worker.plain import draw, pipeline_with
 from vard_worker.session import Session
@@ -55,7 +54,7 @@ def check(session: Session, file: Path) -> None:
 
 def failed(why: str) -> WorkerError:
     return WorkerError(
-        pb.INCONSISTENT,
+        Code.INCONSISTENT,
         f"export: the exported file is not the policy that was trained: {why}. It was not kept. Likely causes: another version of diffusers or peft than requirements.lock "
         "names, or a checkpoint that changed since the run began; put that right and resume the run",
     )

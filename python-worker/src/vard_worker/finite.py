@@ -8,8 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from vard.v1 import worker_pb2 as pb
-from vard_worker.errors import WorkerError
+from vard_worker.errors import Code, WorkerError
 
 
 def not_finite(named: Iterable[tuple[str, Tensor]]) -> str | None:
@@ -30,4 +29,4 @@ def demand_finite(where: str, named: Iterable[tuple[str, Tensor]], cure: str) ->
     """Raises NOT_FINITE, naming the place, the first tensor that is not, and the cure."""
     name = not_finite(named)
     if name is not None:
-        raise WorkerError(pb.NOT_FINITE, f"{where}: {name} became NaN or infinite; {cure}")
+        raise WorkerError(Code.NOT_FINITE, f"{where}: {name} became NaN or infinite; {cure}")

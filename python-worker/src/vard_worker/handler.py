@@ -29,7 +29,7 @@ from vard_worker.checks import (
     distinct,
     in_range,
 )
-from vard_worker.errors import Cancellation, WorkerError, invalid, is_out_of_memory, stop_if
+from vard_worker.errors import Cancellation, Code, WorkerError, invalid, is_out_of_memory, stop_if
 from vard_worker.roots import Roots
 from vard_worker.session import LastChange, Session
 
@@ -80,11 +80,11 @@ class WorkerHandler:
         except Exception as error:
             if is_out_of_memory(error):
                 raise WorkerError(
-                    pb.OUT_OF_MEMORY,
+                    Code.OUT_OF_MEMORY,
                     f"out of memory in {method}: {error}; use smaller batches (sampler.batch, policy.batch, value.batch) or bfloat16",
                 ) from error
             log.exception("%s failed", method)
-            raise WorkerError(pb.INTERNAL, f"{method} failed: {type(error).__name__}: {error}") from error
+            raise WorkerError(Code.INTERNAL, f"{method} failed: {type(error).__name__}: {error}") from error
 
     # ------------------------------------------------------------------------------------------------ sessions
 
@@ -119,7 +119,7 @@ class WorkerHandler:
 
     def _session(self, session_id: str) -> Session:
         if session_id not in self.sessions:
-            raise WorkerError(pb.UNKNOWN_SESSION, f"no session {session_id!r}; open or restore it first", "session_id")
+            raise WorkerError(Code.UNKNOWN_SESSION, f"no session {session_id!r}; open or restore it first", "session_id")
         return self.sessions[session_id]
 
     # ------------------------------------------------------------------------------------------------ changes
@@ -140,7 +140,7 @@ class WorkerHandler:
             return True
         why = "was another request" if request.operation == session.operation else "is neither the last nor the next"
         raise WorkerError(
-            pb.OUT_OF_ORDER, f"operation: {request.operation} {why}; this session's last change was {session.operation}", "operation"
+            Code.OUT_OF_ORDER, f"operation: {request.operation} {why}; this session's last change was {session.operation}", "operation"
         )
 
     @staticmethod
@@ -161,7 +161,7 @@ class WorkerHandler:
         else:
             taken = [name for name in ids if name in session.trajectories]
             if taken:
-                raise WorkerError(pb.TRAJECTORY_EXISTS, f"trajectory {taken[0]!r} is held already; release it, or choose another id", "trajectories.id")
+                raise WorkerError(Code.TRAJECTORY_EXISTS, f"trajectory {taken[0]!r} is held already; release it, or choose another id", "trajectories.id")
             for part in self._sampled(session.sample(request, cancelled), len(ids)):
                 if part.HasField("summary"):
                     self._count(session, request, part)

@@ -11,8 +11,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from vard.v1 import worker_pb2 as pb
-from vard_worker.errors import WorkerError
+from vard_worker.errors import Code, WorkerError
 
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 """Endings of files that are read by unpickling, which runs code of their author."""
@@ -27,11 +26,11 @@ VARIANTS = ("fp32", "bf16", "fp16")
 
 
 def not_loadable(checkpoint: str, why: str) -> WorkerError:
-    return WorkerError(pb.MODEL_NOT_LOADABLE, f"model.checkpoint: {checkpoint}: {why}", "model.checkpoint")
+    return WorkerError(Code.MODEL_NOT_LOADABLE, f"model.checkpoint: {checkpoint}: {why}", "model.checkpoint")
 
 
 def unsafe(checkpoint: str, why: str) -> WorkerError:
-    return WorkerError(pb.UNSAFE_CHECKPOINT, f"model.checkpoint: {checkpoint}: {why}", "model.checkpoint")
+    return WorkerError(Code.UNSAFE_CHECKPOINT, f"model.checkpoint: {checkpoint}: {why}", "model.checkpoint")
 
 
 def files(folder: Path) -> Iterator[Path]:

@@ -23,9 +23,10 @@ from vard.v1 import worker_pb2 as pb
 from vard_serving.front import ARRIVAL, Answer, Front
 from vard_serving.process import announce, told_to_stop
 from vard_serving.security import Security
-from vard_worker.errors import Cancelled, WorkerError
+from vard_worker.errors import Cancelled, Code, WorkerError
 from vard_worker.handler import METHODS, WorkerHandler
 from vard_worker.roots import Roots
+from vard_worker.translate import error_message
 
 log = logging.getLogger(__name__)
 
@@ -40,22 +41,22 @@ LONGEST_DETAILS = 500
 headers that clients take."""
 
 STATUS = {
-    pb.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
-    pb.UNKNOWN_SESSION: grpc.StatusCode.NOT_FOUND,
-    pb.UNKNOWN_TRAJECTORY: grpc.StatusCode.NOT_FOUND,
-    pb.CHECKPOINT_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
-    pb.SESSION_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
-    pb.TRAJECTORY_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
-    pb.OUT_OF_ORDER: grpc.StatusCode.FAILED_PRECONDITION,
-    pb.MODEL_NOT_LOADABLE: grpc.StatusCode.FAILED_PRECONDITION,
-    pb.UNSAFE_CHECKPOINT: grpc.StatusCode.FAILED_PRECONDITION,
-    pb.CORRUPT_CHECKPOINT: grpc.StatusCode.DATA_LOSS,
-    pb.OUT_OF_MEMORY: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    pb.STORAGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    pb.INCONSISTENT: grpc.StatusCode.FAILED_PRECONDITION,
-    pb.NOT_FINITE: grpc.StatusCode.ABORTED,
-    pb.CANCELLED: grpc.StatusCode.CANCELLED,
-    pb.INTERNAL: grpc.StatusCode.INTERNAL,
+    Code.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
+    Code.UNKNOWN_SESSION: grpc.StatusCode.NOT_FOUND,
+    Code.UNKNOWN_TRAJECTORY: grpc.StatusCode.NOT_FOUND,
+    Code.CHECKPOINT_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Code.SESSION_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
+    Code.TRAJECTORY_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
+    Code.OUT_OF_ORDER: grpc.StatusCode.FAILED_PRECONDITION,
+    Code.MODEL_NOT_LOADABLE: grpc.StatusCode.FAILED_PRECONDITION,
+    Code.UNSAFE_CHECKPOINT: grpc.StatusCode.FAILED_PRECONDITION,
+    Code.CORRUPT_CHECKPOINT: grpc.StatusCode.DATA_LOSS,
+    Code.OUT_OF_MEMORY: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Code.STORAGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Code.INCONSISTENT: grpc.StatusCode.FAILED_PRECONDITION,
+    Code.NOT_FINITE: grpc.StatusCode.ABORTED,
+    Code.CANCELLED: grpc.StatusCode.CANCELLED,
+    Code.INTERNAL: grpc.StatusCode.INTERNAL,
 }
 
 
@@ -164,7 +165,7 @@ def answer(computing: Computing, method: str) -> Answer:
         try:
             while (part := await call.take()) is not None:
                 if isinstance(part, WorkerError):
-                    error = part.to_proto().SerializeToString()
+                    error = error_message(part).SerializeToString()
                     await context.abort(STATUS[part.code], part.message[:LONGEST_DETAILS], (("vard-error-bin", error),))
                 yield part.SerializeToString()
         finally:

@@ -15,7 +15,7 @@ from vard.v1 import worker_pb2 as pb
 from vard_worker import canaries, policy
 from vard_worker.checks import check_open
 from vard_worker.diffusion import kl, log_prob
-from vard_worker.errors import Cancellation, WorkerError, invalid, stop_if
+from vard_worker.errors import Cancellation, Code, WorkerError, invalid, stop_if
 from vard_worker.finite import demand_finite
 from vard_worker.loading import load
 from vard_worker.model import DiffusionModel
@@ -294,7 +294,7 @@ class Session:
         norm = nn.utils.clip_grad_norm_(parameters_of(optimizer), max_norm if max_norm > 0 else math.inf).item()
         if not math.isfinite(loss.item()) or not math.isfinite(norm):
             raise WorkerError(
-                pb.NOT_FINITE,
+                Code.NOT_FINITE,
                 f"the loss became {loss.item():g} and its gradient's norm {norm:g}; lower the learning rate, or use float32",
             )
         for group in optimizer.param_groups:
@@ -307,7 +307,7 @@ class Session:
         unknown = [trajectory_id for trajectory_id in ids if trajectory_id not in self.trajectories]
         if unknown:
             raise WorkerError(
-                pb.UNKNOWN_TRAJECTORY,
+                Code.UNKNOWN_TRAJECTORY,
                 f"{len(unknown)} of {len(ids)} trajectories are not held, {unknown[0]!r} first; sample them with retain, before Release",
                 "trajectory_id",
             )

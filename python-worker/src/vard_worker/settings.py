@@ -1,0 +1,115 @@
+"""How a session is opened, as plain data: what the rest of the worker knows of a request.
+
+``translate`` makes these of messages, ``checkpoint`` of its JSON, ``checks`` bounds them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""By the names that settings give them."""
+
+
+@dataclass(frozen=True)
+class AdapterSettings:
+    """A LoRA on the denoising network, W + (alpha / rank) · B A."""
+
+    rank: int
+    alpha: float
+    targets: tuple[str, ...] = ()
+    """Ends of module names, as PEFT takes them; empty for the model family's own."""
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Which pretrained model, and how it is held."""
+
+    checkpoint: str
+    """A folder in diffusers format, or a hub id."""
+    adapter: AdapterSettings
+    revision: str = ""
+    """The hub revision; empty for the default one."""
+    dtype: str = "float32"
+    """A key of ``DTYPES``."""
+    device: str = "auto"
+    """"auto" (CUDA when present), "cpu", "cuda", "cuda:1"."""
+    height: int | None = None
+    """Pixels of the images; None for the model's own size."""
+    width: int | None = None
+    gradient_checkpointing: bool = False
+    """Keep fewer activations of the denoising network and compute them again backwards."""
+    offload: bool = False
+    """Keep text encoders and VAE in the CPU's memory while they are not in use."""
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """Which Markov chain is sampled and trained."""
+
+    steps: int
+    guidance: float = 1.0
+    """Classifier-free guidance scale; 1 is none."""
+    kind: str | None = None
+    """A registered chain, as "ddim"; None for the model family's own."""
+    eta: float | None = None
+    """The chain's own measure of noise; None for its default."""
+
+
+@dataclass(frozen=True)
+class ValueSettings:
+    """Which value network."""
+
+    kind: str
+    """"conv" or "encoder"."""
+    width: int | None = None
+    """Channels of its layers; None for the kind's default."""
+
+
+@dataclass(frozen=True)
+class TrajectorySettings:
+    """How the states of trajectories are kept."""
+
+    dtype: str = "float32"
+    """A key of ``DTYPES``."""
+    device: str = "model"
+    """"model" for the model's device, or "cpu"."""
+
+
+@dataclass(frozen=True)
+class OpenSettings:
+    """All that a session is made of."""
+
+    session_id: str
+    model: ModelSettings
+    sampler: SamplerSettings
+    value: ValueSettings | None = None
+    """None for algorithms without a value function."""
+    seed: int = 0
+    """Seeds the first weights of adapter and value network; 0 to 2^64 - 1."""
+    trajectories: TrajectorySettings = field(default_factory=TrajectorySettings)
+
+
+def to_json(settings: OpenSettings) -> dict[str, Any]:
+    """As plain JSON, every key written out."""
+    return asdict(settings)
+
+
+def from_json(content: dict[str, Any]) -> OpenSettings:
+    """What ``to_json`` made. Raises TypeError, KeyError or ValueError for anything else."""
+    model = dict(content["model"])
+    adapter = dict(model["adapter"])
+    adapter["targets"] = tuple(adapter["targets"])
+    value = content["value"]
+    return OpenSettings(
+        **content
+        | {
+            "model": ModelSettings(**model | {"adapter": AdapterSettings(**adapter)}),
+            "sampler": SamplerSettings(**content["sampler"]),
+            "value": None if value is None else ValueSettings(**value),
+            "trajectories": TrajectorySettings(**content["trajectories"]),
+        }
+    )
