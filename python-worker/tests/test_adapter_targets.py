@@ -42,6 +42,6 @@ def test_a_name_that_does_nothing_is_refused(client: Client, tiny_sd: Path, targ
 @pytest.mark.parametrize("targets", [["to_q"], ["attn1.to_q", "attn2.to_k"], ["conv_in", "to_out.0"], ["mid_block.attentions.0.proj_in", "to_v"], ["linear_1"]])
 def test_names_that_each_train_something_are_taken(client: Client, tiny_sd: Path, targets: list[str]) -> None:
     open_with(client, tiny_sd, targets)
-    trained = {name for name, parameter in client.handler.sessions["s"].model.unet.named_parameters() if parameter.requires_grad}
+    trained = {name for name, parameter in client.handler.sessions["s"].model.net.named_parameters() if parameter.requires_grad}
     for target in targets:
         assert any(f".{target}.lora_" in f".{name}" for name in trained), target

@@ -7,7 +7,6 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,12 @@ from safetensors.torch import load_file, save_file
 from conftest import Client, open_request, refused
 from vard.v1 import worker_pb2 as pb
 from vard_worker import canaries
-from vard_worker.diffusion import Transitions
-from vard_worker.model import ADAPTER, Condition, DiffusionModel, TextToImageModel
+from vard_worker.chains.ddim import Ddim
+from vard_worker.families import Condition
+from vard_worker.families.ddpm import Unconditional
+from vard_worker.families.sd import StableDiffusion
+from vard_worker.model import Model
+from vard_worker.policies import ADAPTER, Policies
 from vard_worker.session import Session
 
 IDS = ["a", "b", "c", "d"]
@@ -55,7 +58,7 @@ def any_session(request: pytest.FixtureRequest, client: Client, tiny_sd: Path, t
 
 
 def train(client: Client) -> None:
-    conditional = client.handler.sessions["s"].model.condition_width is not None
+    conditional = client.handler.sessions["s"].model.family.prompted
     client.sample(IDS, prompts=("cat", "dog") if conditional else ("",))
     client.fit(TARGETS, steps=10)
     client.improve(IDS, steps=3, kl_weight=0.0)
@@ -108,10 +111,10 @@ def test_the_trial_leaves_nothing_behind(client: Client, tiny_sd: Path, tmp_path
     session, other = (client.handler.sessions[name] for name in ("tried", "plain"))
     assert not session.trajectories and session.operation == 0 and not session.last.response
     assert not session.policy_optimizer.state_dict()["state"]
-    assert all(parameter.grad is None for parameter in session.model.unet.parameters())
-    for name, tensor in other.model.unet.state_dict().items():
-        assert torch.equal(session.model.unet.state_dict()[name], tensor)
-    assert {n: p.requires_grad for n, p in session.model.unet.named_parameters()} == {n: p.requires_grad for n, p in other.model.unet.named_parameters()}
+    assert all(parameter.grad is None for parameter in session.model.net.parameters())
+    for name, tensor in other.model.net.state_dict().items():
+        assert torch.equal(session.model.net.state_dict()[name], tensor)
+    assert {n: p.requires_grad for n, p in session.model.net.named_parameters()} == {n: p.requires_grad for n, p in other.model.net.named_parameters()}
     if value is not None:
         assert not session.value_optimizer.state_dict()["state"]
         assert all(parameter.grad is None and parameter.requires_grad for parameter in session.value.parameters())
@@ -131,14 +134,14 @@ def test_restoring_does_not_try_out_again(opened: Client, tmp_path: Path, monkey
 # ------------------------------------------------------------------------------------------------------ at opening
 
 
-def plant_in_adapter(monkeypatch: pytest.MonkeyPatch, change: Callable[[DiffusionModel], None]) -> None:
-    plain = DiffusionModel.add_adapter
+def plant_in_adapter(monkeypatch: pytest.MonkeyPatch, change: Callable[[Policies], None]) -> None:
+    plain = Policies.add_adapter
 
-    def add(self: DiffusionModel, *arguments: object) -> None:
+    def add(self: Policies, *arguments: object) -> None:
         plain(self, *arguments)
         change(self)
 
-    monkeypatch.setattr(DiffusionModel, "add_adapter", add)
+    monkeypatch.setattr(Policies, "add_adapter", add)
 
 
 DETACHED = "mid_block.attentions.0.transformer_blocks.0.attn2.to_k"
@@ -152,11 +155,11 @@ ODD = {
 @pytest.mark.parametrize("value", ["CONV", "ENCODER", None])
 @pytest.mark.parametrize("how", ODD)
 def test_a_target_that_no_gradient_reaches_is_named(client: Client, tiny_sd: Path, monkeypatch: pytest.MonkeyPatch, how: str, value: str | None) -> None:
-    plant_in_adapter(monkeypatch, lambda model: ODD[how](model.unet.get_submodule(DETACHED)))
+    plant_in_adapter(monkeypatch, lambda policies: ODD[how](policies.net.get_submodule(DETACHED)))
     request = open_request(tiny_sd)
     request.ClearField("value") if value is None else request.value.MergeFrom(pb.ValueConfig(kind=pb.ValueConfig.Kind.Value(value)))
     if how == "it is switched off":
-        monkeypatch.setattr(DiffusionModel, "reference", reference_but(DETACHED))
+        monkeypatch.setattr(Model, "reference", reference_but(DETACHED))
     with refused(pb.INCONSISTENT) as caught:
         client.call("Open", request)
     assert DETACHED in caught.value.message and "1 of the " in caught.value.message
@@ -164,22 +167,22 @@ def test_a_target_that_no_gradient_reaches_is_named(client: Client, tiny_sd: Pat
     assert not client.handler.sessions
 
 
-def reference_but(name: str) -> Callable[[DiffusionModel], object]:
-    plain = DiffusionModel.reference
+def reference_but(name: str) -> Callable[[Model], object]:
+    plain = Model.reference
 
     @contextmanager
-    def reference(self: DiffusionModel) -> Iterator[None]:
+    def reference(self: Model) -> Iterator[None]:
         with plain(self):
             yield
-        self.unet.get_submodule(name).enable_adapters(False)
+        self.net.get_submodule(name).enable_adapters(False)
 
     return reference
 
 
 def test_an_adapter_that_does_not_start_as_no_change_is_refused(client: Client, tiny_sd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def change(model: DiffusionModel) -> None:
+    def change(policies: Policies) -> None:
         with torch.no_grad():
-            model.unet.get_submodule(DETACHED).lora_B[ADAPTER].weight.fill_(0.1)
+            policies.net.get_submodule(DETACHED).lora_B[ADAPTER].weight.fill_(0.1)
 
     plant_in_adapter(monkeypatch, change)
     with refused(pb.INCONSISTENT) as caught:
@@ -193,24 +196,24 @@ def test_an_adapter_that_does_not_start_as_no_change_is_refused(client: Client, 
     assert "untrained adapter changes" in caught.value.message
 
 
-def lose_the_prompt(self: TextToImageModel, prompts: list[str]) -> Condition:
+def lose_the_prompt(self: StableDiffusion, prompts: list[str]) -> Condition:
     encoded, empty = self.pipeline.encode_prompt([""] * len(prompts), self.device, 1, True)
-    return Condition(encoded, empty)
+    return {"prompts": encoded, "empty": empty}
 
 
-def forget_the_guidance(self: DiffusionModel, x: torch.Tensor, t: torch.Tensor, condition: Condition | None) -> torch.Tensor:
-    return self.unet(x, t, encoder_hidden_states=condition.prompts_BLD, return_dict=False)[0]
+def forget_the_guidance(self: StableDiffusion, x: torch.Tensor, t: torch.Tensor, condition: Condition | None) -> torch.Tensor:
+    return self.net(x, t, encoder_hidden_states=condition["prompts"], return_dict=False)[0]
 
 
-def decode_unscaled(self: TextToImageModel, x: torch.Tensor) -> object:
+def decode_unscaled(self: StableDiffusion, x: torch.Tensor) -> object:
     return plain_decode(self, x * self.pipeline.vae.config.scaling_factor)
 
 
-plain_decode = TextToImageModel.decode
+plain_decode = StableDiffusion.decode
 OTHER = {
-    "other prompts": (TextToImageModel, "encode", lose_the_prompt, "latents differ"),
-    "no guidance": (DiffusionModel, "predict", forget_the_guidance, "latents differ"),
-    "another decoding": (TextToImageModel, "decode", decode_unscaled, "decoded images are not"),
+    "other prompts": (StableDiffusion, "encode", lose_the_prompt, "latents differ"),
+    "no guidance": (StableDiffusion, "predict", forget_the_guidance, "latents differ"),
+    "another decoding": (StableDiffusion, "decode", decode_unscaled, "decoded images are not"),
 }
 
 
@@ -226,8 +229,8 @@ def test_a_chain_that_is_not_the_pipelines_is_refused(client: Client, tiny_sd: P
 
 
 def test_an_unconditional_chain_that_is_not_the_pipelines_is_refused(client: Client, tiny_ddpm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = DiffusionModel.predict
-    monkeypatch.setattr(DiffusionModel, "predict", lambda self, x, t, condition: plain(self, x, t + 1, condition))
+    plain = Unconditional.predict
+    monkeypatch.setattr(Unconditional, "predict", lambda self, x, t, condition: plain(self, x, t + 1, condition))
     with refused(pb.INCONSISTENT) as caught:
         client.open(tiny_ddpm, sampler=DDPM)
     assert "DDPMPipeline and vard draw other pictures" in caught.value.message
@@ -235,15 +238,13 @@ def test_an_unconditional_chain_that_is_not_the_pipelines_is_refused(client: Cli
 
 @pytest.mark.parametrize("name", ["sigma", "x0", "eps"])
 def test_a_closed_form_that_is_not_the_samplers_step_is_refused(client: Client, tiny_sd: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    from vard_worker import model
+    plain = Ddim.__init__
 
-    plain = model.transitions
+    def wrong(self: Ddim, *arguments: object) -> None:
+        plain(self, *arguments)
+        setattr(self, name, getattr(self, name) * 1.05)
 
-    def wrong(*arguments: object) -> Transitions:
-        right = plain(*arguments)
-        return replace(right, **{name: getattr(right, name) * 1.05})
-
-    monkeypatch.setattr(model, "transitions", wrong)
+    monkeypatch.setattr(Ddim, "__init__", wrong)
     with refused(pb.INCONSISTENT) as caught:
         client.open(tiny_sd)
     assert "closed form" in caught.value.message
@@ -282,14 +283,19 @@ def changed_unet(model: Path, to: Path, **changes: object) -> Path:
     return to
 
 
-def test_an_encoder_value_on_a_network_without_a_middle_block(client: Client, tiny_sd: Path, tmp_path: Path) -> None:
+def test_an_encoder_value_that_the_network_has_no_features_for(client: Client, tiny_sd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Passes every check of configurations, and the first evaluation, which would be paid for."""
-    model = changed_unet(tiny_sd, tmp_path / "model", mid_block_type=None)
+    monkeypatch.setattr("vard_worker.families.unet.reached", lambda module, forward: None)
     with refused(pb.MODEL_NOT_LOADABLE) as caught:
-        client.open(model, value=pb.ValueConfig(kind=pb.ValueConfig.ENCODER))
+        client.open(tiny_sd, value=pb.ValueConfig(kind=pb.ValueConfig.ENCODER))
     assert caught.value.field == "algorithm.value.kind"
     assert "conv" in caught.value.message
-    client.open(model)
+    client.open(tiny_sd)
+
+
+def test_an_encoder_value_on_a_network_without_a_middle_block(client: Client, tiny_sd: Path, tmp_path: Path) -> None:
+    client.open(changed_unet(tiny_sd, tmp_path / "model", mid_block_type=None), value=pb.ValueConfig(kind=pb.ValueConfig.ENCODER))
+    train(client)
 
 
 ODD_NETWORKS = {
@@ -312,7 +318,7 @@ def test_a_network_that_asks_for_more_is_refused_before_anything_is_paid(client:
 
 
 def test_no_memory_for_the_trial_is_out_of_memory(client: Client, tiny_sd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(DiffusionModel, "predict", lambda *_: torch.empty(1 << 50))
+    monkeypatch.setattr(Model, "predict", lambda *_: torch.empty(1 << 50))
     with refused(pb.OUT_OF_MEMORY):
         client.open(tiny_sd)
 
@@ -328,7 +334,7 @@ def test_a_first_improvement_that_sampling_does_not_follow_is_undone(opened: Cli
         opened.improve(IDS)
     assert "what is trained is not what is sampled" in caught.value.message
     session = opened.handler.sessions["s"]
-    assert session.model.adapter_is_at_start() and session.operation == 2
+    assert session.model.policies.at_start() and session.operation == 2
 
 
 def test_a_first_step_that_sees_a_kl_is_refused(opened: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,16 +357,16 @@ def test_an_improvement_too_small_to_be_seen_is_no_fault(opened: Client, caplog:
 # ------------------------------------------------------------------------------------------------------ export
 
 
-def alpha_lost(self: DiffusionModel, folder: Path) -> Path:
-    StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=get_peft_model_state_dict(self.unet))
+def alpha_lost(self: Model, folder: Path) -> Path:
+    StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=get_peft_model_state_dict(self.net))
     return folder / "pytorch_lora_weights.safetensors"
 
 
-plain_export = DiffusionModel.export
+plain_export = Model.export
 
 
-def rewritten(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[DiffusionModel, Path], Path]:
-    def export(self: DiffusionModel, folder: Path) -> Path:
+def rewritten(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Model, Path], Path]:
+    def export(self: Model, folder: Path) -> Path:
         from safetensors import safe_open
 
         file = plain_export(self, folder)
@@ -401,7 +407,7 @@ def test_an_export_that_is_not_the_policy_is_not_kept(
     train(client)
     older = client.export(tmp_path)
     plant, why = BAD_EXPORTS[what]
-    monkeypatch.setattr(DiffusionModel, "export", plant)
+    monkeypatch.setattr(Model, "export", plant)
     with refused(pb.INCONSISTENT) as caught:
         client.export(tmp_path)
     assert why in caught.value.message or "cannot be loaded" in caught.value.message
@@ -436,9 +442,9 @@ def test_without_memory_for_a_second_network_the_numbers_are_compared(
     def full() -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    opened.handler.sessions["s"].model.fresh_unet = full
+    opened.handler.sessions["s"].model.fresh_net = full
     opened.export(tmp_path)
     assert "number by number, but drew nothing" in caplog.text
-    monkeypatch.setattr(DiffusionModel, "export", rewritten(exchange))
+    monkeypatch.setattr(Model, "export", rewritten(exchange))
     with refused(pb.INCONSISTENT):
         opened.export(tmp_path)

@@ -8,7 +8,10 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, PNDMScheduler
 
-from vard_worker.diffusion import kl, log_prob, transitions
+from vard_worker.chains import Chain
+from vard_worker.chains.ddim import Ddim
+from vard_worker.chains.ddpm import Ddpm
+from vard_worker.chains.gaussian import kl, log_prob
 
 CPU = torch.device("cpu")
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "clip_sample": False}
@@ -31,6 +34,10 @@ def test_ddpm_step_is_the_schedulers_own(variance_type: str, prediction_type: st
     scheduler = DDPMScheduler(variance_type=variance_type, prediction_type=prediction_type, clip_sample=True)
     scheduler.set_timesteps(steps)
     check_against_own_step(scheduler, 1.0, {})
+
+
+def transitions(scheduler: DDIMScheduler | DDPMScheduler, eta: float, device: torch.device) -> Chain:
+    return (Ddim if isinstance(scheduler, DDIMScheduler) else Ddpm)(scheduler, eta, device)
 
 
 def check_against_own_step(scheduler: DDIMScheduler | DDPMScheduler, eta: float, extra: dict[str, float]) -> None:

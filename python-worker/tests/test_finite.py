@@ -74,7 +74,7 @@ def test_an_unconditional_model_that_overflows_is_refused(client: Client, tiny_d
 def test_no_image_leaves_that_did_not_decode_to_numbers(opened: Client, number: float) -> None:
     """The latents are good; an infinite pixel would be clamped to white, and NaN cast to black."""
     with torch.no_grad():
-        opened.handler.sessions["s"].model.pipeline.vae.decoder.conv_out.bias.fill_(number)
+        opened.handler.sessions["s"].model.family.pipeline.vae.decoder.conv_out.bias.fill_(number)
     with refused(pb.NOT_FINITE) as caught:
         opened.sample(IDS)
     assert "the VAE" in caught.value.message
@@ -123,7 +123,7 @@ def test_a_last_step_that_leaves_nan_behind_is_undone(opened: Client, network: s
 
 
 SPOILT = {
-    "adapter.safetensors": lambda session: session.model.adapter_parameters()[0],
+    "adapter.safetensors": lambda session: session.model.policies.parameters()[0],
     "value.safetensors": lambda session: session.value.stem.weight,
     "optimizers.safetensors": lambda session: session.value_optimizer.state[session.value.stem.weight]["exp_avg"],
     "trajectories.safetensors": lambda session: session.trajectories["a"].states,
@@ -155,7 +155,7 @@ def test_nothing_that_is_not_finite_is_saved_or_restored(opened: Client, tmp_pat
 def test_no_adapter_that_is_not_finite_is_exported(opened: Client, tmp_path: Path) -> None:
     older = opened.export(tmp_path)
     with torch.no_grad():
-        opened.handler.sessions["s"].model.adapter_parameters()[0][0, 0] = math.nan
+        opened.handler.sessions["s"].model.policies.parameters()[0][0, 0] = math.nan
     for unchecked in (False, True):
         with refused(pb.NOT_FINITE) as caught:
             opened.call("Export", pb.ExportRequest(session_id="s", path=str(tmp_path), unchecked=unchecked))

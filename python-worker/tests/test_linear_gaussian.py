@@ -19,7 +19,10 @@ from diffusers import DDIMScheduler
 from torch import Tensor, nn
 
 from vard.v1 import worker_pb2 as pb
-from vard_worker.model import DiffusionModel
+from vard_worker.chains.ddim import Ddim
+from vard_worker.families import Family
+from vard_worker.model import Model
+from vard_worker.policies import Policies
 from vard_worker.session import Session
 
 STEPS, MEAN, DEVIATION = 8, 0.5, 0.8
@@ -32,7 +35,6 @@ class ShiftedDenoiser(nn.Module):
 
     def __init__(self, scheduler: DDIMScheduler) -> None:
         super().__init__()
-        self.config = SimpleNamespace(sample_size=2, in_channels=1)
         self.device = torch.device("cpu")
         self.timesteps = scheduler.timesteps
         self.alpha_bar = scheduler.alphas_cumprod
@@ -50,21 +52,31 @@ class ShiftedDenoiser(nn.Module):
         return (noise,)
 
 
-class LinearGaussianModel(DiffusionModel):
+class LinearGaussian(Family):
+    name, network, process, targets, prompted, parts = "linear-gaussian", "unet", "diffusion", (), False, {}
     condition_width = None
-    image_shape = (2, 2, 3)
+    latent_shape, image_shape = (1, 2, 2), (2, 2, 3)
+    check = draw = middle = save_lora = load_lora = None
 
     def encode(self, prompts: list[str]) -> None:
         return None
 
+    def tokens(self, condition: None) -> None:
+        return None
+
+    def predict(self, x_BCHW: Tensor, t: Tensor, condition: None) -> Tensor:
+        return self.net(x_BCHW, t, return_dict=False)[0]
+
     def decode(self, x_BCHW: Tensor):
         return x_BCHW.numpy().repeat(3, axis=1).transpose(0, 2, 3, 1).copy()
 
+
+class ShiftPolicies(Policies):
     @contextmanager
-    def reference(self) -> Iterator[None]:
-        self.unet.adapted = False
+    def use(self, name: str) -> Iterator[None]:
+        self.net.adapted = name != "pretrained"
         yield
-        self.unet.adapted = True
+        self.net.adapted = True
 
 
 class LinearValue(nn.Module):
@@ -84,25 +96,27 @@ class LinearValue(nn.Module):
 def toy() -> Session:
     scheduler = DDIMScheduler(clip_sample=False, set_alpha_to_one=False)
     scheduler.set_timesteps(STEPS)
-    model = LinearGaussianModel(SimpleNamespace(unet=ShiftedDenoiser(scheduler), scheduler=scheduler), 1.0, torch.float32, eta=1.0, fresh_unet=lambda: ShiftedDenoiser(scheduler))
-    chain, steps = model.transitions, torch.arange(STEPS)
+    net = ShiftedDenoiser(scheduler)
+    family = LinearGaussian(SimpleNamespace(unet=net), 1.0, torch.float32)
+    model = Model(family, Ddim(scheduler, 1.0, net.device), ShiftPolicies(net), fresh_net=lambda: ShiftedDenoiser(scheduler))
+    chain, steps = model.chain, torch.arange(STEPS)
     unit = torch.ones(STEPS, 1, 1, 1)
     mean_per_output = (chain.mean(unit, 0 * unit, steps) - chain.mean(0 * unit, 0 * unit, steps)).flatten()
     # This chain's last step has neither noise nor influence: it stays as it is.
-    model.unet.output_per_sigma = torch.where(chain.sigma > 0, chain.sigma / mean_per_output, 0.0)
+    model.net.output_per_sigma = torch.where(chain.sigma > 0, chain.sigma / mean_per_output, 0.0)
     value = LinearValue(chain.state_timesteps)
     return Session(
         request=pb.OpenRequest(session_id="toy"),
         model=model,
         value=value,
-        policy_optimizer=torch.optim.AdamW([model.unet.lora_shift], weight_decay=0.0),
+        policy_optimizer=torch.optim.AdamW([model.net.lora_shift], weight_decay=0.0),
         value_optimizer=torch.optim.AdamW(value.parameters(), weight_decay=0.0),
     )
 
 
 def optimum(session: Session, eta: float) -> tuple[Tensor, float]:
     """E[x_0]'s shift, shape (4,), and the trajectory's KL in nats."""
-    chain, alphas = session.model.transitions, step_gains(session)
+    chain, alphas = session.model.chain, step_gains(session)
     gains = [torch.tensor(alphas[k + 1 :]).prod().item() for k in range(STEPS)]
     spread = sum(gain**2 * sigma.item() ** 2 for gain, sigma in zip(gains, chain.sigma, strict=True))
     return spread * REWARD / eta, spread * REWARD.square().sum().item() / (2 * eta**2)
@@ -110,7 +124,7 @@ def optimum(session: Session, eta: float) -> tuple[Tensor, float]:
 
 def step_gains(session: Session) -> list[float]:
     """α_k of each step."""
-    chain, one = session.model.transitions, torch.ones(1, 1, 2, 2)
+    chain, one = session.model.chain, torch.ones(1, 1, 2, 2)
     alphas = []
     with session.model.reference():
         for k, t in enumerate(chain.timesteps):
@@ -184,7 +198,7 @@ def test_ddpo_raises_the_expected_reward() -> None:
 def test_the_chain_has_the_spread_that_its_recursion_says() -> None:
     """Var[x_{k+1}] = α_k² Var[x_k] + σ_k²: what the closed form rests on."""
     session = toy()
-    alphas, chain = step_gains(session), session.model.transitions
+    alphas, chain = step_gains(session), session.model.chain
     variance = 1.0
     for alpha, sigma in zip(alphas, chain.sigma.tolist(), strict=True):
         variance = alpha**2 * variance + sigma**2

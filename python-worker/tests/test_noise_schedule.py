@@ -16,14 +16,17 @@ from diffusers import DDIMScheduler, DDPMScheduler, SchedulerMixin
 
 from conftest import STEPS, Client, images, in_config, in_index, refused
 from vard.v1 import worker_pb2 as pb
-from vard_worker.diffusion import transitions
-from vard_worker.noise_schedule import KINDS, SUPPORTED, chain_scheduler, check_root
+from vard_worker.chains.ddim import Ddim
+from vard_worker.chains.ddpm import Ddpm
+from vard_worker.chains.noise_schedule import SUPPORTED, chain_scheduler
 
 CONFIG = "scheduler/scheduler_config.json"
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 ALL = sorted(name for name in dir(diffusers) if name.endswith("Scheduler"))
 # These need a library that the worker does not have: SciPy, torchsde.
 HERE = [name for name in SUPPORTED if issubclass(getattr(diffusers, name), SchedulerMixin)]
+
+KINDS = {pb.SamplerConfig.DDIM: Ddim, pb.SamplerConfig.DDPM: Ddpm}
 
 CARRIED_OVER = {
     "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type", "rescale_betas_zero_snr",
@@ -62,7 +65,7 @@ def test_a_solver_of_the_same_process_is_read(client: Client, model: Path, name:
     scheduler = getattr(diffusers, name)(**{key: value for key, value in SD.items() if key in takes}, prediction_type=prediction_type)
     saved_as(model, scheduler)
     client.open(model, sampler=pb.SamplerConfig(kind=kind))
-    ours = client.handler.sessions["s"].model.scheduler
+    ours = client.handler.sessions["s"].model.chain.scheduler
     assert ours.config.prediction_type == prediction_type and not ours.config.clip_sample
     assert torch.equal(ours.alphas_cumprod, scheduler.alphas_cumprod)
 
@@ -156,7 +159,7 @@ def from_pure_noise(kind: int, steps: int, prediction_type: str = "v_prediction"
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, rescale_betas_zero_snr=True,
         prediction_type=prediction_type, timestep_spacing=spacing,
     )  # fmt: skip
-    scheduler = chain_scheduler(saved, kind, "model")
+    scheduler = chain_scheduler(saved, KINDS[kind].scheduler_class, "model")
     scheduler.set_timesteps(steps)
     return scheduler
 
@@ -167,8 +170,8 @@ def from_pure_noise(kind: int, steps: int, prediction_type: str = "v_prediction"
 @pytest.mark.parametrize(("kind", "eta"), [(pb.SamplerConfig.DDIM, 0.0), (pb.SamplerConfig.DDIM, 0.99), (pb.SamplerConfig.DDPM, 1.0)])
 def test_the_chain_from_pure_noise_is_the_schedulers_own(kind: int, eta: float, prediction_type: str, spacing: str, steps: int) -> None:
     scheduler = from_pure_noise(kind, steps, prediction_type, spacing)
-    check_root(scheduler, eta)
-    chain = transitions(scheduler, eta, torch.device("cpu"))
+    KINDS[kind].check_eta(scheduler, eta)
+    chain = KINDS[kind](scheduler, eta, torch.device("cpu"))
     if spacing != "leading" or steps == 1000:
         assert chain.alpha_bar[0] == 0
     draw = torch.Generator().manual_seed(3)
@@ -188,10 +191,10 @@ def test_an_eta_is_refused_where_the_schedulers_own_step_is_nan_and_nowhere_else
     zeros = torch.zeros(1, 4, 2, 2)
     own = [scheduler.step(zeros, t, zeros, eta=1.0, generator=torch.Generator()).prev_sample for t in scheduler.timesteps]
     if torch.stack(own).isfinite().all():
-        check_root(scheduler, 1.0)
+        Ddim.check_eta(scheduler, 1.0)
     else:
         with refused(pb.INVALID_ARGUMENT) as caught:
-            check_root(scheduler, 1.0)
+            Ddim.check_eta(scheduler, 1.0)
         assert caught.value.message.startswith("sampler.eta: 1 makes each image NaN")
 
 
@@ -246,4 +249,4 @@ def test_ddpm_takes_what_a_solver_writes_of_variances(model: Path, client: Clien
     saved_as(model, diffusers.DPMSolverMultistepScheduler(**SD))
     assert json.loads((model / CONFIG).read_text())["variance_type"] is None
     client.open(model, sampler=pb.SamplerConfig(kind=pb.SamplerConfig.DDPM))
-    assert client.handler.sessions["s"].model.scheduler.config.variance_type == DDPMScheduler().config.variance_type
+    assert client.handler.sessions["s"].model.chain.scheduler.config.variance_type == DDPMScheduler().config.variance_type

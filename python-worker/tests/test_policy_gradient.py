@@ -7,7 +7,7 @@ import torch
 
 from conftest import Client
 from vard.v1 import worker_pb2 as pb
-from vard_worker.model import Condition
+from vard_worker.families import Condition
 from vard_worker.session import Session
 from vard_worker.trajectories import Trajectory
 
@@ -24,7 +24,7 @@ def test_autograd_agrees_with_finite_differences(opened: Client, tiny_sd, object
     session = in_float64(opened, tiny_sd, config)
     request = pb.ImprovePolicyRequest(kl_weight=0.3, **OBJECTIVES[objective])
     held, pairs = list(session.trajectories.values()), [(0, 0), (1, 2), (2, 4), (0, 3)]
-    parameters = session.model.adapter_parameters()
+    parameters = session.model.policies.parameters()
 
     def loss() -> torch.Tensor:
         return session.policy_loss(request, held, pairs, torch.Generator().manual_seed(5)).loss
@@ -59,15 +59,14 @@ def in_float64(client: Client, tiny_sd, config: pb.ValueConfig) -> Session:
     client.fit({"a": 1.0, "b": -1.0, "c": 0.3}, steps=5)
     client.improve(["a", "b", "c"], steps=3)
     session = client.handler.sessions["f64"]
-    session.model.unet.double()
+    session.model.net.double()
     session.value.double()
     for name, held in session.trajectories.items():
         session.trajectories[name] = Trajectory(held.prompt, held.states.double(), held.log_probs.double(), None)
     encode = session.model.condition
 
     def condition(prompts: list[str]) -> Condition:
-        encoded = encode(prompts)
-        return Condition(encoded.prompts_BLD.double(), encoded.empty_BLD.double())
+        return {key: tensor.double() for key, tensor in encode(prompts).items()}
 
     session.model.condition = condition
     return session

@@ -49,7 +49,7 @@ def only_fp16(model: Path, parts: tuple[str, ...] = tuple(NETWORKS), **more: str
 def drawn(client: Client, checkpoint: Path, session: str, dtype: int = pb.FLOAT32) -> np.ndarray:
     one = Client(client.handler, session)
     one.open(checkpoint, model=pb.ModelConfig(dtype=dtype))
-    pipeline = client.handler.sessions[session].model.pipeline
+    pipeline = client.handler.sessions[session].model.family.pipeline
     of = {parameter.dtype for part in pipeline.components.values() if isinstance(part, nn.Module) for name, parameter in part.named_parameters() if "lora_" not in name}
     assert of == {torch.float32 if dtype == pb.FLOAT32 else torch.bfloat16}
     return one.sample(["a", "b"])

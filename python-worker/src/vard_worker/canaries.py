@@ -10,7 +10,6 @@ that it is the one that was.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import logging
 import time
@@ -24,12 +23,11 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import nn
 
 from vard.v1 import worker_pb2 as pb
-from vard_worker.diffusion import transitions
 from vard_worker.errors import Cancellation, Code, WorkerError, is_out_of_memory
 from vard_worker.finite import not_finite
-from vard_worker.model import ADAPTER, DiffusionModel, TextToImageModel
-from vard_worker.noise_schedule import ROOTED_ETA, has_root
-from vard_worker.plain import PROMPTS, SEEDS, Drawn, draw
+from vard_worker.families import Drawn
+from vard_worker.model import Model
+from vard_worker.policies import ADAPTER
 from vard_worker.training import frozen
 
 if TYPE_CHECKING:
@@ -44,6 +42,9 @@ CLOSED_FORM_STEPS = 32
 CLOSED_FORM_TOLERANCE = 1e-3
 """Of the largest number; float32 leaves about 1e-6, more where ᾱ is near 0."""
 STIR = 1e-2
+PROMPTS, SEEDS = ("a red cat", "two dogs"), (1, 2)
+CUDA_TOLERANCE = 1e-3
+"""Of the largest number. CUDA's libraries choose their kernels anew where memory or alignment differ; CPUs do not."""
 IDS = ("trial.0", "trial.1")
 REPORT = "if the checkpoint is an ordinary one this is a defect: report it with the worker's log"
 
@@ -73,23 +74,23 @@ def try_out(session: Session, cancelled: Cancellation) -> None:
             check_sampler_follows(trial, drawn, cancelled)
 
 
-def check_closed_form(model: DiffusionModel) -> None:
+def check_closed_form(model: Model) -> None:
     """One step of the sampler, μ_t + σ_t ε, is what training takes it for, with a random output in the network's place."""
-    chain, device = model.transitions, model.device
+    chain, device = model.chain, model.device
     draw_numbers = torch.Generator("cpu").manual_seed(SEEDS[0])
     shape = (1, *model.latent_shape)
     last = chain.steps - 1
     for k in sorted({round(i * last / (CLOSED_FORM_STEPS - 1)) for i in range(CLOSED_FORM_STEPS)}):
         x, output = (torch.randn(shape, generator=draw_numbers).to(device) for _ in range(2))
         generators = [[torch.Generator("cpu").manual_seed(SEEDS[1])] for _ in range(2)]
-        stepped = model.step(output, model.scheduler.timesteps[k], x, generators[0])
+        stepped = chain.step(output, k, x, generators[0])
         step_B = torch.tensor([k], device=device)
         noise = randn_tensor(shape, generators[1], device, torch.float32)
         expected = chain.mean(output, x, step_B) + chain.sigma_at(step_B).view(-1, 1, 1, 1) * noise
         error, size = (stepped - expected).abs().max().item(), expected.abs().max().item()
         if not error <= CLOSED_FORM_TOLERANCE * max(1.0, size):
             raise inconsistent(
-                f"at timestep {int(chain.timesteps[k])} the {type(model.scheduler).__name__}'s step and the closed form that training uses differ by {error:.2g}: "
+                f"at timestep {float(chain.timesteps[k]):g} the {type(chain.scheduler).__name__}'s step and the closed form that training uses differ by {error:.2g}: "
                 f"the checkpoint's scheduler/scheduler_config.json asks for something that is not supported; {REPORT}"
             )
 
@@ -105,16 +106,16 @@ def check_kl_is_zero(kls: list[float]) -> None:
 def check_pipeline(trial: Session, drawn: Drawn, cancelled: Cancellation) -> None:
     """The checkpoint's own pipeline, without the adapter, draws the very pictures that the session draws."""
     with trial.model.reference():
-        plain = draw(trial.model, trial.model.unet)
-    difference = drawn.differs(plain)
+        plain = trial.model.draw(trial.model.net, PROMPTS, SEEDS)
+    difference = difference_of(drawn, plain)
     if difference is None:
         return
     with trial.model.reference():
         pretrained = sampled(trial, cancelled)
-    if pretrained.differs(plain) is None:
+    if difference_of(pretrained, plain) is None:
         raise inconsistent(f"the untrained adapter changes the model's pictures: {difference}; {REPORT}", "model.adapter")
     raise inconsistent(
-        f"{type(trial.model.pipeline).__name__} and vard draw other pictures from the same seeds: {difference}. The checkpoint needs something of its pipeline "
+        f"{type(trial.model.family.pipeline).__name__} and vard draw other pictures from the same seeds: {difference}. The checkpoint needs something of its pipeline "
         f"that vard does not do, so the run would fine-tune another model than yours; use another checkpoint, and {REPORT}"
     )
 
@@ -131,7 +132,7 @@ def check_gradient(trial: Session) -> None:
 
     The value's head starts at zero, and so would the gradient through it: its last layer passes on its input's sum here.
     """
-    model, chain = trial.model, trial.model.transitions
+    model, chain = trial.model, trial.model.chain
     if trial.value is not None:
         objective = {"value": pb.ValueObjective()}
     elif (chain.sigma > 0).any():
@@ -142,7 +143,7 @@ def check_gradient(trial: Session) -> None:
     request = pb.ImprovePolicyRequest(**objective)
     held = [trial.trajectories[IDS[0]]]
     noise = torch.Generator("cpu").manual_seed(SEEDS[0])
-    layers = model.adapter_layers()
+    layers = model.policies.layers()
     try:
         with frozen(trial.value), awake(trial.value):
             # One after the other: a run whose batches are small may have no memory for three.
@@ -173,7 +174,7 @@ def check_first_improvement(session: Session, first: pb.PolicyStep) -> None:
     model = session.model
     with canary("the first improvement moves the sampler", session), no_randomness(model):
         check_kl_is_zero([first.kl_per_trajectory])
-        if model.adapter_is_at_start():
+        if model.policies.at_start():
             return
         trial = short(session)
         with model.reference():
@@ -208,19 +209,12 @@ def canary(name: str, session: Session | None = None, field: str = "model.checkp
 
 def short(session: Session) -> Session:
     """The session with a chain of few steps and no trajectories: the same networks, the same code."""
-    model = copy.copy(session.model)
-    model.scheduler = model.new_scheduler()
-    model.scheduler.set_timesteps(min(STEPS, session.model.transitions.steps))
-    if not has_root(model.scheduler, model.eta):
-        # This few steps may lack it where the session's have it.
-        model.eta = ROOTED_ETA
-    model.transitions = transitions(model.scheduler, model.eta, model.device)
-    return dataclasses.replace(session, model=model, trajectories={})
+    return dataclasses.replace(session, model=session.model.shortened(STEPS), trajectories={})
 
 
 def sampled(trial: Session, cancelled: Cancellation, measure_kl: bool = False) -> Drawn:
     """Two pictures by the session's own sampling, in one batch."""
-    conditional = isinstance(trial.model, TextToImageModel)
+    conditional = trial.model.family.prompted
     specs = [
         pb.TrajectorySpec(id=name, prompt=prompt if conditional else "", seed=seed)
         for name, prompt, seed in zip(IDS, PROMPTS, SEEDS, strict=True)
@@ -228,10 +222,19 @@ def sampled(trial: Session, cancelled: Cancellation, measure_kl: bool = False) -
     request = pb.SampleRequest(trajectories=specs, batch=len(IDS), retain=True, measure_kl=measure_kl)
     chunks = list(trial.sample(request, cancelled))
     x = torch.stack([trial.trajectories[name].states[-1] for name in IDS])
-    if not conditional:
-        return Drawn((x / 2 + 0.5).clamp(0, 1), None)
     parts = [np.frombuffer(chunk.data, np.uint8).reshape(chunk.shape) for chunk in chunks]
-    return Drawn(x, np.concatenate(parts))
+    return trial.model.family.comparable(x, np.concatenate(parts))
+
+
+def difference_of(one: Drawn, other: Drawn) -> str | None:
+    """By how much two drawings of the same differ, in words; None if they do not."""
+    largest = (one.numbers - other.numbers).abs().max().item()
+    allowed = CUDA_TOLERANCE * one.numbers.abs().max().item() if one.numbers.is_cuda else 0.0
+    if not largest <= allowed:
+        return f"their latents differ by up to {largest:.2g}" if one.images is not None else f"they differ by up to {largest:.2g}"
+    if allowed == 0.0 and one.images is not None and other.images is not None and (one.images != other.images).any():
+        return "their latents are the same, but the decoded images are not"
+    return None
 
 
 def inconsistent(message: str, field: str = "model.checkpoint") -> WorkerError:
@@ -251,17 +254,17 @@ def never() -> bool:
 
 
 @contextmanager
-def no_randomness(model: DiffusionModel) -> Iterator[None]:
+def no_randomness(model: Model) -> Iterator[None]:
     """Libraries may draw from PyTorch's own generators; a run's bits are not to depend on it."""
     with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
         yield
 
 
 @contextmanager
-def stirred(model: DiffusionModel) -> Iterator[None]:
+def stirred(model: Model) -> Iterator[None]:
     """Other weights in every B, for as long as this lasts."""
     generator = torch.Generator("cpu").manual_seed(SEEDS[0])
-    layers = list(model.adapter_layers().values())
+    layers = list(model.policies.layers().values())
     kept = [layer.lora_B[ADAPTER].weight.detach().clone() for layer in layers]
     try:
         with torch.no_grad():

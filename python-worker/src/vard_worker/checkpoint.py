@@ -73,7 +73,7 @@ def export(session: Session, folder: Path, checked: bool) -> Path:
     """Writes the adapter's file into the folder, in the place of an older one; whole or not at all, and not at all where it
     does not pass ``exported.check``."""
     model = session.model
-    demand_finite("the adapter", model.adapter_weights().items(), "nothing was exported; go back to an earlier checkpoint")
+    demand_finite("the adapter", model.policies.weights().items(), "nothing was exported; go back to an earlier checkpoint")
     with stored(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         sweep(folder)
@@ -142,7 +142,7 @@ def fingerprint(content: dict[str, object]) -> str:
 
 
 def write(session: Session, folder: Path) -> None:
-    write_tensors(trained(session.model.unet), folder / ADAPTER)
+    write_tensors(trained(session.model.net), folder / ADAPTER)
     optimizers = moments("policy", session.policy_optimizer)
     if session.value is not None:
         write_tensors(session.value.state_dict(), folder / VALUE)
@@ -176,6 +176,9 @@ def restore(session_id: str, folder: Path, roots: Roots) -> Session:
         verify(folder)
         state = json.loads((folder / STATE).read_text())
         request = json_format.ParseDict(state["open"], pb.OpenRequest())
+        if not request.sampler.HasField("eta"):
+            # Written before η could be absent: 0, the default, was left out.
+            request.sampler.eta = 0.0
         if (folder / VALUE).exists() != request.HasField("value"):
             raise ValueError(f"{STATE} and {VALUE} do not agree on whether there is a value network")
         tensors = {file.name: load_file(file) for file in folder.glob("*.safetensors")}
@@ -193,7 +196,7 @@ def restore(session_id: str, folder: Path, roots: Roots) -> Session:
     check_same_configurations(session.model.configurations, state.get("configurations", session.model.configurations), request.model.checkpoint)
     check_same(session.weights, state.get("weights", session.weights), request.model.checkpoint)
     try:
-        place(tensors[ADAPTER], trained(session.model.unet))
+        place(tensors[ADAPTER], trained(session.model.net))
         set_moments("policy", session.policy_optimizer, tensors[OPTIMIZERS])
         if session.value is not None:
             session.value.load_state_dict(tensors[VALUE])
@@ -212,7 +215,7 @@ MALFORMED = (KeyError, ValueError, TypeError, AttributeError, RuntimeError)
 
 
 def trajectory(name: dict[str, object], i: int, held: dict[str, Tensor], session: Session) -> Trajectory:
-    chain, states, log_probs = session.model.transitions, held[f"{i}.states"], held[f"{i}.log_probs"]
+    chain, states, log_probs = session.model.chain, held[f"{i}.states"], held[f"{i}.log_probs"]
     if states.shape != (chain.steps + 1, *session.model.latent_shape) or log_probs.shape != (chain.steps,):
         raise ValueError(f"trajectory {name['id']} has states of shape {tuple(states.shape)}")
     return Trajectory(name["prompt"], states.to(session.model.device), log_probs.to(session.model.device), name["kl"])

@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterable
 
 from vard.v1 import worker_pb2 as pb
+from vard_worker.chains import CHAINS
 from vard_worker.errors import Code, WorkerError, invalid
-from vard_worker.loading import DTYPES
+from vard_worker.loading import DTYPES, kind_of
 
 SESSION_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -20,6 +21,8 @@ MAX_SESSIONS = 16
 MAX_RANK = 1024
 MAX_TARGETS = 256
 MAX_WIDTH = 1024
+MAX_SIDE = 1 << 14
+"""Pixels of an image's side."""
 MAX_TRAJECTORIES = 1 << 16
 MAX_PROMPT = 10_000
 """Characters; text encoders read some 77 tokens."""
@@ -41,13 +44,13 @@ def check_open(request: pb.OpenRequest) -> None:
         raise invalid("model.dtype", f"{name_of(pb.DType, model.dtype)}; give FLOAT32 or BFLOAT16")
     in_range("model.adapter.rank", model.adapter.rank, 1, MAX_RANK)
     finite("model.adapter.alpha", model.adapter.alpha, above=0.0)
-    if not model.adapter.targets:
-        raise invalid("model.adapter.targets", "empty; name ends of the network's module names, as to_q")
-    in_range("model.adapter.targets", len(model.adapter.targets), 1, MAX_TARGETS)
+    in_range("model.adapter.targets", len(model.adapter.targets), 0, MAX_TARGETS)
     if not all(model.adapter.targets):
         raise invalid("model.adapter.targets", "one is empty, which is every module's end; name ends of the network's module names, as to_q")
-    if sampler.kind not in (pb.SamplerConfig.DDIM, pb.SamplerConfig.DDPM):
-        raise invalid("sampler.kind", f"{sampler.kind}; give DDIM or DDPM")
+    if sampler.kind != pb.SamplerConfig.KIND_UNSPECIFIED and kind_of(sampler) not in CHAINS:
+        raise invalid("sampler.kind", f"{kind_of(sampler)}; give one of {', '.join(CHAINS)}")
+    in_range("model.height", model.height, 0, MAX_SIDE)
+    in_range("model.width", model.width, 0, MAX_SIDE)
     at_least("sampler.steps", sampler.steps, 1)
     finite("sampler.guidance", sampler.guidance, least=1.0)
     finite("sampler.eta", sampler.eta, least=0.0)

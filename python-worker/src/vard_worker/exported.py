@@ -10,21 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model, set_peft_model_state_dict
+from peft import get_peft_model_state_dict
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from vard_worker.canaries import canary, never, no_randomness, sampled, short
+from vard_worker.canaries import PROMPTS, SEEDS, canary, difference_of, never, no_randomness, sampled, short
 from vard_worker.errors import Code, WorkerError, is_out_of_memory
-from vard_worker.model import ADAPTER, DiffusionModel, TextToImageModel
-from vard_worker.plain import draw, pipeline_with
+from vard_worker.model import Model
+from vard_worker.policies import ADAPTER
 from vard_worker.session import Session
 
 log = logging.getLogger(__name__)
 
 METADATA = "lora_adapter_metadata"
-PREFIX = "unet."
 
 
 def check(session: Session, file: Path) -> None:
@@ -63,14 +62,11 @@ def failed(why: str) -> WorkerError:
 def difference_in_pictures(session: Session, file: Path) -> str | None:
     trial = short(session)
     policy = sampled(trial, never)
-    fresh = trial.model.fresh_unet()
-    if isinstance(trial.model, TextToImageModel):
-        with quiet("diffusers.loaders.lora_base"):
-            pipeline_with(trial.model, fresh).load_lora_weights(file.parent, weight_name=file.name)
-    else:
-        load_into(fresh, file)
-    why = policy.differs(draw(trial.model, fresh))
-    return None if why is None else f"loaded into a fresh {type(trial.model.pipeline).__name__} it draws other pictures: {why}"
+    fresh, family = trial.model.fresh_net(), trial.model.family
+    with quiet("diffusers.loaders.lora_base"):
+        family.load_lora(fresh, file)
+    why = difference_of(policy, trial.model.draw(fresh, PROMPTS, SEEDS))
+    return None if why is None else f"loaded into a fresh {type(family.pipeline).__name__} it draws other pictures: {why}"
 
 
 @contextmanager
@@ -85,27 +81,18 @@ def quiet(name: str) -> Iterator[None]:
         logger.setLevel(level)
 
 
-def load_into(unet: nn.Module, file: Path) -> None:
-    """For pipelines without ``load_lora_weights``, as docs/own-checkpoint.md and examples/use_lora.py do it."""
-    config = {key.removeprefix(PREFIX): value for key, value in metadata_of(file).items()}
-    inject_adapter_in_model(LoraConfig(**config), unet)
-    result = set_peft_model_state_dict(unet, unprefixed(file))
-    if result.unexpected_keys:
-        raise ValueError(f"keys of no module: {result.unexpected_keys[:3]}")
-
-
-def difference_in_numbers(model: DiffusionModel, file: Path) -> str | None:
+def difference_in_numbers(model: Model, file: Path) -> str | None:
     """What of the file is not the adapter's, by name; None if all is."""
-    held = unprefixed(file)
-    own = {name: tensor.detach().cpu() for name, tensor in get_peft_model_state_dict(model.unet).items()}
+    held = unprefixed(file, model)
+    own = {name: tensor.detach().cpu() for name, tensor in get_peft_model_state_dict(model.net).items()}
     if held.keys() != own.keys():
         return f"its names differ from the adapter's, {sorted(held.keys() ^ own.keys())[0]} first"
     other = [name for name, tensor in own.items() if not torch.equal(held[name], tensor)]
     if other:
         return f"{len(other)} of its {len(own)} tensors are not the adapter's, {other[0]} first"
-    told, config = metadata_of(file), model.unet.peft_config[ADAPTER]
-    wrong = [key for key in ("r", "lora_alpha") if told.get(PREFIX + key) != getattr(config, key)]
-    return f"its metadata says {wrong[0]} {told.get(PREFIX + wrong[0])}, not {getattr(config, wrong[0])}" if wrong else None
+    prefix, told, config = prefix_of(model), metadata_of(file), model.net.peft_config[ADAPTER]
+    wrong = [key for key in ("r", "lora_alpha") if told.get(prefix + key) != getattr(config, key)]
+    return f"its metadata says {wrong[0]} {told.get(prefix + wrong[0])}, not {getattr(config, wrong[0])}" if wrong else None
 
 
 def metadata_of(file: Path) -> dict[str, object]:
@@ -113,5 +100,10 @@ def metadata_of(file: Path) -> dict[str, object]:
         return json.loads((opened.metadata() or {}).get(METADATA, "{}"))
 
 
-def unprefixed(file: Path) -> dict[str, Tensor]:
-    return {name.removeprefix(PREFIX): tensor for name, tensor in load_file(file).items()}
+def unprefixed(file: Path, model: Model) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix_of(model)): tensor for name, tensor in load_file(file).items()}
+
+
+def prefix_of(model: Model) -> str:
+    """Of the network's names in an exported file."""
+    return f"{model.family.network}."

@@ -5,32 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDPMPipeline, StableDiffusionPipeline, UNet2DConditionModel, UNet2DModel
+from diffusers import DiffusionPipeline
 from huggingface_hub import hf_hub_download
 from torch import nn
-from transformers import CLIPTextModel
 
 from vard.v1 import worker_pb2 as pb
-from vard_worker import model_files, model_folder, noise_schedule
+from vard_worker import chains, model_files, model_folder
+from vard_worker.chains import Chain, noise_schedule
 from vard_worker.errors import WorkerError, invalid, is_out_of_memory
-from vard_worker.model import DiffusionModel, TextToImageModel, UnconditionalModel
+from vard_worker.families import FAMILIES, Family
+from vard_worker.model import Model
+from vard_worker.policies import Policies
 from vard_worker.roots import Roots
 
-PIPELINES = {"StableDiffusionPipeline": StableDiffusionPipeline, "DDPMPipeline": DDPMPipeline}
-UNREAD = {
-    "StableDiffusionPipeline": {"safety_checker": None, "feature_extractor": None, "image_encoder": None, "requires_safety_checker": False},
-    "DDPMPipeline": {},
-}
-"""Parts that do not take part in drawing an image, and are not loaded."""
-NETWORKS = {
-    "StableDiffusionPipeline": {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel},
-    "DDPMPipeline": {"unet": UNet2DModel},
-}
 DTYPES = {pb.FLOAT32: torch.float32, pb.BFLOAT16: torch.bfloat16}
 
 
-def load(model: pb.ModelConfig, sampler: pb.SamplerConfig, seed: int, roots: Roots) -> DiffusionModel:
-    """Loads a folder in diffusers format or a hub id, turns its scheduler into the sampler asked for, adds the adapter."""
+def load(model: pb.ModelConfig, sampler: pb.SamplerConfig, seed: int, roots: Roots) -> Model:
+    """Loads a folder in diffusers format or a hub id, turns its scheduler into the chain asked for, adds the adapter."""
     device = choose_device(model.device)
     dtype = DTYPES[model.dtype]
     folder = roots.model(model.checkpoint)
@@ -38,57 +30,73 @@ def load(model: pb.ModelConfig, sampler: pb.SamplerConfig, seed: int, roots: Roo
         folder = download(model)
     else:
         roots.check_links(folder)
-    contents = model_folder.check(folder, sampler.kind, model.checkpoint)
-    unconditional = contents.pipeline == "DDPMPipeline"
-    if unconditional and sampler.guidance != 1:
+    contents = model_folder.check(folder, chain_of(sampler), model.checkpoint)
+    kind = FAMILIES[contents.pipeline]
+    if not kind.prompted and sampler.guidance != 1:
         raise invalid("sampler.guidance", f"{sampler.guidance:g}, but this model takes no prompt; give 1")
     pipeline = load_pipeline(folder, contents, dtype, model)
     pipeline.set_progress_bar_config(disable=True)
     for part in pipeline.components.values():
         if isinstance(part, nn.Module):
             part.eval().requires_grad_(False).to(device)
+    family = kind(pipeline, sampler.guidance, dtype, model.height, model.width)
+    chain = make_chain(contents.chain, family, sampler, model.checkpoint)
 
-    # A scheduler's own clip_sample is meant for pixels. Latents are not bounded by 1, and configurations of other
-    # schedulers, which lack the key, would get the default: true.
-    clip = {} if unconditional else {"clip_sample": False}
-    pipeline.scheduler = noise_schedule.chain_scheduler(pipeline.scheduler, sampler.kind, model.checkpoint, **clip)
-    trained = pipeline.scheduler.config.num_train_timesteps
+    def fresh_net() -> nn.Module:
+        variant = contents.variants.get(kind.network)
+        net = type(family.net).from_pretrained(folder / kind.network, variant=variant, dtype=dtype, use_safetensors=True)
+        return net.eval().requires_grad_(False).to(device)
+
+    policies = Policies(family.net)
+    policies.add_adapter(model.adapter.rank, model.adapter.alpha, model.adapter.targets or kind.targets, seed)
+    return Model(family, chain, policies, fresh_net, contents.configurations)
+
+
+def kind_of(sampler: pb.SamplerConfig) -> str:
+    """As ``flow-sde``; an open enum's value may be one that this version does not know."""
+    kinds = pb.SamplerConfig.Kind
+    return kinds.Name(sampler.kind).lower().replace("_", "-") if sampler.kind in kinds.values() else str(sampler.kind)
+
+
+def chain_of(sampler: pb.SamplerConfig) -> type[Chain] | None:
+    """The chain that is asked for; None for the family's own."""
+    return None if sampler.kind == pb.SamplerConfig.KIND_UNSPECIFIED else chains.CHAINS[kind_of(sampler)]
+
+
+def make_chain(kind: type[Chain], family: Family, sampler: pb.SamplerConfig, checkpoint: str) -> Chain:
+    """The chain of the family's scheduler, which becomes the pipeline's."""
+    scheduler = kind.scheduler_of(family.pipeline.scheduler, checkpoint, **family.scheduler_changes)
+    trained = scheduler.config.num_train_timesteps
     if not 1 <= sampler.steps <= trained:
         raise invalid("sampler.steps", f"{sampler.steps} is outside 1..{trained}")
-    pipeline.scheduler.set_timesteps(sampler.steps)
-    first = int(pipeline.scheduler.timesteps.max())
-    if first >= trained:
-        raise invalid("sampler.steps", f"{sampler.steps} from the scheduler's steps_offset on begin at timestep {first}, beyond the {trained} it was trained for; give fewer")
-    noise_schedule.check_root(pipeline.scheduler, sampler.eta)
-
-    def fresh_unet() -> nn.Module:
-        variant = contents.variants.get("unet")
-        unet = type(pipeline.unet).from_pretrained(folder / "unet", variant=variant, dtype=dtype, use_safetensors=True)
-        return unet.eval().requires_grad_(False).to(device)
-
-    make = UnconditionalModel if unconditional else TextToImageModel
+    family.set_timesteps(scheduler, sampler.steps)
+    first = float(scheduler.timesteps.max())
+    if kind.process == "diffusion" and first >= trained:
+        raise invalid("sampler.steps", f"{sampler.steps} from the scheduler's steps_offset on begin at timestep {first:g}, beyond the {trained} it was trained for; give fewer")
+    eta = sampler.eta if sampler.HasField("eta") else kind.default_eta
+    kind.check_eta(scheduler, eta)
     try:
-        diffusion_model = make(pipeline, sampler.guidance, dtype, sampler.eta, fresh_unet)
+        chain = kind(scheduler, eta, family.device)
     except ValueError as error:
-        raise not_loadable(model, f"{noise_schedule.FILE}: {error}") from error
-    diffusion_model.configurations = contents.configurations
-    diffusion_model.add_adapter(model.adapter, seed)
-    return diffusion_model
+        raise model_files.not_loadable(checkpoint, f"{noise_schedule.FILE}: {error}") from error
+    family.pipeline.scheduler = scheduler
+    return chain
 
 
-def load_pipeline(
-    folder: Path, contents: model_folder.Contents, dtype: torch.dtype, model: pb.ModelConfig
-) -> StableDiffusionPipeline | DDPMPipeline:
+def load_pipeline(folder: Path, contents: model_folder.Contents, dtype: torch.dtype, model: pb.ModelConfig) -> DiffusionPipeline:
     """The folder's pipeline, all of its networks in ``dtype``, whatever their files are in."""
     options = {"dtype": dtype, "use_safetensors": True}
-    make = PIPELINES[contents.pipeline]
+    family = FAMILIES[contents.pipeline]
     try:
         networks = {
             # A pipeline takes one variant for all its parts; here each part has the most precise that is there.
-            part: whole(kind, folder / part, model, variant=contents.variants.get(part), **options)
-            for part, kind in NETWORKS[contents.pipeline].items()
+            name: whole(part.network, folder / name, model, variant=contents.variants.get(name), **options)
+            if name not in contents.absent
+            else None
+            for name, part in family.parts.items()
+            if part.network is not None
         }
-        return make.from_pretrained(folder, **options, **networks, **UNREAD[contents.pipeline])
+        return family.pipeline_class.from_pretrained(folder, **options, **networks, **family.unread)
     except WorkerError:
         raise
     except Exception as error:  # from_pretrained raises what its dozens of loaders raise
@@ -135,15 +143,16 @@ def download(model: pb.ModelConfig) -> Path:
     try:
         index = hf_hub_download(model.checkpoint, model_folder.INDEX, revision=revision)
         name = model_folder.check_index(Path(index), model.checkpoint)
-        options = {"revision": revision, "use_safetensors": True, **UNREAD[name]}
-        return Path(downloaded(PIPELINES[name], model.checkpoint, options))
+        family = FAMILIES[name]
+        options = {"revision": revision, "use_safetensors": True, **family.unread}
+        return Path(downloaded(family.pipeline_class, model.checkpoint, options))
     except WorkerError:
         raise
     except Exception as error:
         raise not_loadable(model, f"neither a folder here nor a model that the hub gave: {error}") from error
 
 
-def downloaded(pipeline: type[StableDiffusionPipeline | DDPMPipeline], checkpoint: str, options: dict[str, object]) -> str:
+def downloaded(pipeline: type[DiffusionPipeline], checkpoint: str, options: dict[str, object]) -> str:
     try:
         return pipeline.download(checkpoint, **options)
     except OSError as error:

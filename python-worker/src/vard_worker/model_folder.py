@@ -11,8 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vard_worker import noise_schedule
-from vard_worker.model_config import CHECKS, check_finite
+from vard_worker import chains
+from vard_worker.chains import CHAINS, Chain, noise_schedule
+from vard_worker.errors import invalid
+from vard_worker.families import FAMILIES, Family, Part
+from vard_worker.families.configs import check_finite
 from vard_worker.model_files import PICKLED, check_files, digests, files, not_loadable, read_json, unsafe, variant
 
 CODE_KEYS = ("auto_map", "custom_pipelines", "transformers_weights")
@@ -24,31 +27,6 @@ SINGLE_FILES = (".safetensors", *PICKLED)
 ADAPTERS = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors", "pytorch_lora_weights.bin", "adapter_model.bin")
 
 
-@dataclass(frozen=True)
-class Part:
-    """A component of a pipeline, the classes that it may have, and its weights' name, if it has any."""
-
-    library: str
-    classes: tuple[str, ...]
-    weights: str | None = None
-
-
-DIFFUSERS_WEIGHTS, TRANSFORMERS_WEIGHTS = "diffusion_pytorch_model", "model"
-SCHEDULER = Part("diffusers", noise_schedule.SUPPORTED)
-
-PARTS: dict[str, dict[str, Part]] = {
-    "StableDiffusionPipeline": {
-        "vae": Part("diffusers", ("AutoencoderKL",), DIFFUSERS_WEIGHTS),
-        "text_encoder": Part("transformers", ("CLIPTextModel",), TRANSFORMERS_WEIGHTS),
-        "tokenizer": Part("transformers", ("CLIPTokenizer", "CLIPTokenizerFast")),
-        "unet": Part("diffusers", ("UNet2DConditionModel",), DIFFUSERS_WEIGHTS),
-        "scheduler": SCHEDULER,
-    },
-    "DDPMPipeline": {"unet": Part("diffusers", ("UNet2DModel",), DIFFUSERS_WEIGHTS), "scheduler": SCHEDULER},
-}
-"""The parts that are loaded, of each pipeline that is supported; what else its folder has stays unread."""
-
-
 INDEX = "model_index.json"
 
 
@@ -57,24 +35,46 @@ class Contents:
     """What a folder that was checked holds."""
 
     pipeline: str
+    chain: type[Chain]
+    """The one that it is to be sampled by."""
+    absent: frozenset[str] = frozenset()
+    """Parts that the family can do without, and that are not there."""
     variants: dict[str, str] = field(default_factory=dict)
     """Of the parts whose weights are there only as a variant, as ``fp16``: its name."""
     configurations: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each file that says what the weights mean, by its path in the folder."""
 
 
-def check(folder: Path, kind: int, checkpoint: str) -> Contents:
-    """Looks at all that is known before weights are read; ``kind`` is the chain's, of ``SamplerConfig``. Raises
+def check(folder: Path, chain: type[Chain] | None, checkpoint: str) -> Contents:
+    """Looks at all that is known before weights are read; ``chain`` is the one asked for, None for the family's own. Raises
     MODEL_NOT_LOADABLE or UNSAFE_CHECKPOINT, naming the file and ``checkpoint``, which is what the caller calls the folder."""
     check_is_folder(folder, checkpoint)
     name = check_index(folder / INDEX, checkpoint)
-    for part in PARTS[name]:
+    family, index = FAMILIES[name], read_json(folder / INDEX, checkpoint)
+    chain = chain_for(family, chain)
+    absent = frozenset(part for part, of in family.parts.items() if of.optional and is_null(index.get(part)))
+    present = {part: of for part, of in family.parts.items() if part not in absent}
+    for part in present:
         check_part(folder / part, checkpoint)
-    found = {part: variant(folder / part, of.weights, checkpoint) for part, of in PARTS[name].items() if of.weights}
-    CHECKS[name](folder, checkpoint)
-    scheduler = read_json(folder / INDEX, checkpoint)["scheduler"][1]
-    noise_schedule.check_scheduler(scheduler, read_json(folder / noise_schedule.FILE, checkpoint), kind, checkpoint)
-    return Contents(name, {part: name for part, name in found.items() if name}, digests(folder, PARTS[name]))
+    found = {part: variant(folder / part, of.weights, checkpoint) for part, of in present.items() if of.weights}
+    family.check(folder, checkpoint)
+    chain.check_saved(index["scheduler"][1], read_json(folder / noise_schedule.FILE, checkpoint), checkpoint)
+    return Contents(name, chain, absent, {part: name for part, name in found.items() if name}, digests(folder, present))
+
+
+def chain_for(family: type[Family], asked: type[Chain] | None) -> type[Chain]:
+    """The chain, if it can read the family's network. Raises INVALID_ARGUMENT where it cannot."""
+    if asked is None:
+        return chains.default_of(family.process)
+    if asked.process != family.process:
+        able = " or ".join(chain.kind for chain in CHAINS.values() if chain.process == family.process)
+        what = {"flow": "flow matching", "diffusion": "denoising diffusion"}[family.process]
+        raise invalid("sampler.kind", f"{asked.kind}, but a {family.pipeline_class.__name__} is trained by {what}; give {able}, or leave it away")
+    return asked
+
+
+def is_null(entry: object) -> bool:
+    return entry is None or isinstance(entry, list) and entry[:1] == [None]
 
 
 def check_is_folder(folder: Path, checkpoint: str) -> None:
@@ -106,9 +106,10 @@ def check_index(file: Path, checkpoint: str) -> str:
     name = index.get("_class_name")
     if isinstance(name, list):
         raise unsafe(checkpoint, f"{INDEX} names a pipeline of its own code, {name}")
-    if not isinstance(name, str) or name not in PARTS:
-        raise not_loadable(checkpoint, f"it is a {name}; supported are {' and '.join(PARTS)}")
-    for part, supported in PARTS[name].items():
+    if not isinstance(name, str) or name not in FAMILIES:
+        *others, last = FAMILIES
+        raise not_loadable(checkpoint, f"it is a {name}; supported are {', '.join(others)} and {last}")
+    for part, supported in FAMILIES[name].parts.items():
         check_class(part, supported, index.get(part), checkpoint)
     return name
 
@@ -117,7 +118,9 @@ def check_class(name: str, supported: Part, entry: object, checkpoint: str) -> N
     match entry:
         case [supported.library, str() as named] if named in supported.classes:
             return
-        case ["diffusers", str() as named] if supported is SCHEDULER:
+        case None | [None, *_] if supported.optional:
+            return
+        case ["diffusers", str() as named] if name == "scheduler":
             raise not_loadable(checkpoint, f"{INDEX}: its scheduler is a {named}, {noise_schedule.reason(named)}")
         case [("diffusers" | "transformers"), str() as named]:
             raise not_loadable(checkpoint, f"its {name} is a {named}, which is not supported; {', '.join(supported.classes[:3])} would be")

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from vard.v1 import worker_pb2 as pb
 from vard_worker import canaries, policy
 from vard_worker.checks import check_open
-from vard_worker.diffusion import kl, log_prob
+from vard_worker.chains.gaussian import kl, log_prob
 from vard_worker.errors import Cancellation, Code, WorkerError, invalid, stop_if
 from vard_worker.finite import demand_finite
 from vard_worker.loading import load
-from vard_worker.model import DiffusionModel
+from vard_worker.model import Model
 from vard_worker.roots import Roots
 from vard_worker.training import all_or_nothing, frozen, parameters_of, stratified_pairs
 from vard_worker.trajectories import Trajectory
@@ -38,7 +38,7 @@ class LastChange:
 @dataclass
 class Session:
     request: pb.OpenRequest
-    model: DiffusionModel
+    model: Model
     value: nn.Module | None
     policy_optimizer: torch.optim.Optimizer
     value_optimizer: torch.optim.Optimizer | None
@@ -62,28 +62,33 @@ class Session:
             request=request,
             model=model,
             value=value,
-            policy_optimizer=torch.optim.AdamW(model.adapter_parameters(), weight_decay=0.0),
+            policy_optimizer=torch.optim.AdamW(model.policies.parameters(), weight_decay=0.0),
             value_optimizer=None if value is None else torch.optim.AdamW(value.parameters(), weight_decay=0.0),
             weights=weights,
         )
 
     def describe(self) -> pb.SessionDescription:
-        chain = self.model.transitions
-        trained = self.model.adapter_parameters()
+        chain = self.model.chain
+        trained, family = self.model.policies.parameters(), self.model.family
         return pb.SessionDescription(
             session_id=self.request.session_id,
             operation=self.operation,
             trajectory_ids=list(self.trajectories),
-            pipeline=type(self.model.pipeline).__name__,
+            pipeline=type(family.pipeline).__name__,
             device=str(self.model.device),
-            latent_shape=self.model.latent_shape,
-            image_shape=self.model.image_shape,
-            timesteps=chain.timesteps.tolist(),
+            latent_shape=family.latent_shape,
+            image_shape=family.image_shape,
+            timesteps=[round(t) for t in chain.timesteps.tolist()],
             sigmas=chain.sigma.tolist(),
-            model_parameters=count(self.model.unet.parameters()) - count(trained),
+            model_parameters=count(self.model.net.parameters()) - count(trained),
             adapter_parameters=count(trained),
             value_parameters=0 if self.value is None else count(self.value.parameters()),
-            conditional=self.model.condition_width is not None,
+            conditional=family.prompted,
+            family=family.name,
+            chain=chain.kind,
+            eta=chain.eta,
+            targets=self.request.model.adapter.targets or family.targets,
+            times=chain.timesteps.tolist(),
         )
 
     # ------------------------------------------------------------------------------------------------ sampling
@@ -93,7 +98,7 @@ class Session:
 
         The trajectories join the session after the last one is done: all or none.
         """
-        if not self.model.condition_width and any(spec.prompt for spec in request.trajectories):
+        if not self.model.family.prompted and any(spec.prompt for spec in request.trajectories):
             raise invalid("trajectories.prompt", "this model takes no prompt; leave it empty")
         kept: dict[str, Trajectory] = {}
         for start in range(0, len(request.trajectories), request.batch):
@@ -117,16 +122,16 @@ class Session:
         self, specs: list[pb.TrajectorySpec], request: pb.SampleRequest, cancelled: Cancellation
     ) -> tuple[list[Trajectory], Tensor]:
         """A batch's trajectories, and their finished latents (B, C, H, W)."""
-        model, chain = self.model, self.model.transitions
+        model, chain = self.model, self.model.chain
         generators = [torch.Generator("cpu").manual_seed(spec.seed) for spec in specs]
         condition = model.encode([spec.prompt for spec in specs])
         x = randn_tensor((len(specs), *model.latent_shape), generators, model.device, torch.float32)
-        x = x * model.scheduler.init_noise_sigma
+        x = x * chain.init_noise_sigma
         states, log_probs, kl_B = [x], [], torch.zeros(len(specs), device=model.device)
-        for k, t in enumerate(model.scheduler.timesteps):
+        for k, t in enumerate(chain.timesteps):
             stop_if(cancelled)
-            output = model.predict(x, t.to(model.device), condition)
-            x_prev = model.step(output, t, x, generators)
+            output = model.predict(x, t, condition)
+            x_prev = chain.step(output, k, x, generators)
             step_B = torch.full((len(specs),), k, device=model.device)
             if request.retain or request.measure_kl:
                 mean, sigma_B = chain.mean(output, x, step_B), chain.sigma_at(step_B)
@@ -135,7 +140,7 @@ class Session:
                 states.append(x_prev)
             if request.measure_kl:
                 with model.reference():
-                    reference = chain.mean(model.predict(x, t.to(model.device), condition), x, step_B)
+                    reference = chain.mean(model.predict(x, t, condition), x, step_B)
                 kl_B += kl(mean, reference, sigma_B)
             x = x_prev
         recorded = {"a latent": x, "a KL": kl_B} | ({"a log-probability": torch.stack(log_probs)} if log_probs else {})
@@ -179,7 +184,7 @@ class Session:
         self._needs_value()
         held = self._held([target.trajectory_id for target in request.targets])
         target_N = torch.tensor([target.value for target in request.targets], dtype=torch.float64)
-        states, timesteps = self.model.transitions.steps + 1, self.model.transitions.state_timesteps
+        states, timesteps = self.model.chain.steps + 1, self.model.chain.state_timesteps
         pairs = [(i, k) for k in range(states) for i in range(len(held))]
         predictions = []
         for start in range(0, len(pairs), request.batch):
@@ -187,10 +192,10 @@ class Session:
             with torch.no_grad():
                 predictions.append(self._value_of(held, pairs[start : start + request.batch]).cpu())
         value_SN = torch.cat(predictions).double().view(states, len(held))
-        outputs = zip((f"its output at timestep {int(t)}" for t in timesteps), value_SN, strict=True)
+        outputs = zip((f"its output at timestep {float(t):g}" for t in timesteps), value_SN, strict=True)
         demand_finite("the value network", outputs, "lower algorithm.value.learning-rate, or use float32")
         return [
-            pb.ValueQuality(timestep=int(t), **quality(value_N, target_N))
+            pb.ValueQuality(timestep=round(float(t)), **quality(value_N, target_N))
             for t, value_N in zip(timesteps, value_SN, strict=True)
         ]
 
@@ -200,7 +205,7 @@ class Session:
         held = self._held([target.trajectory_id for target in request.targets])
         targets = [target.value for target in request.targets]
         generator = torch.Generator("cpu").manual_seed(request.seed)
-        pairs = stratified_pairs(len(held), self.model.transitions.steps + 1, request.steps * request.batch, generator, cancelled)
+        pairs = stratified_pairs(len(held), self.model.chain.steps + 1, request.steps * request.batch, generator, cancelled)
         losses = []
         with all_or_nothing(self.value_optimizer):
             for step in range(request.steps):
@@ -216,12 +221,8 @@ class Session:
     def _value_of(self, held: list[Trajectory], pairs: list[tuple[int, int]]) -> Tensor:
         """V at (trajectory, state) pairs, shape (B,)."""
         x = torch.stack([held[i].states[k] for i, k in pairs])
-        t = self.model.transitions.state_timesteps[[k for _, k in pairs]]
-        return self.value(x, t, self._prompts(held, pairs))
-
-    def _prompts(self, held: list[Trajectory], pairs: list[tuple[int, int]]) -> Tensor | None:
-        condition = self.model.condition([held[i].prompt for i, _ in pairs])
-        return None if condition is None else condition.prompts_BLD
+        t = self.model.chain.state_timesteps[[k for _, k in pairs]]
+        return self.value(x, t, self.model.condition([held[i].prompt for i, _ in pairs]))
 
     # ------------------------------------------------------------------------------------------------ policy
 
@@ -232,15 +233,15 @@ class Session:
             self._needs_value()
         held = self._held(request.trajectory_ids)
         generator = torch.Generator("cpu").manual_seed(request.seed)
-        pairs = stratified_pairs(len(held), self.model.transitions.steps, request.steps * request.batch, generator, cancelled)
+        pairs = stratified_pairs(len(held), self.model.chain.steps, request.steps * request.batch, generator, cancelled)
         steps = []
-        at_start = self.model.adapter_is_at_start()
+        at_start = self.model.policies.at_start()
         with all_or_nothing(self.policy_optimizer), frozen(self.value):
             for step in range(request.steps):
                 stop_if(cancelled)
                 batch = pairs[step * request.batch : (step + 1) * request.batch].tolist()
                 steps.append(self._improve_once(request, held, batch, generator))
-            demand_finite("the adapter", self.model.adapter_weights().items(), "lower algorithm.policy.learning-rate, or use float32")
+            demand_finite("the adapter", self.model.policies.weights().items(), "lower algorithm.policy.learning-rate, or use float32")
             if at_start:
                 canaries.check_first_improvement(self, steps[0])
         return steps
@@ -253,7 +254,7 @@ class Session:
         return pb.PolicyStep(
             loss=terms.loss.item(),
             objective=terms.objective.item(),
-            kl_per_trajectory=self.model.transitions.steps * terms.kl_B.mean().item(),
+            kl_per_trajectory=self.model.chain.steps * terms.kl_B.mean().item(),
             gradient_norm=norm,
             clipped=terms.clipped.item(),
         )
@@ -262,7 +263,7 @@ class Session:
         self, request: pb.ImprovePolicyRequest, held: list[Trajectory], pairs: list[tuple[int, int]], generator: torch.Generator
     ) -> policy.Terms:
         """The request's loss over (trajectory, step) pairs; differentiable in the adapter. Noise comes from ``generator``."""
-        model, chain = self.model, self.model.transitions
+        model, chain = self.model, self.model.chain
         x = torch.stack([held[i].states[k] for i, k in pairs])
         step_B = torch.tensor([k for _, k in pairs], device=model.device)
         t_B, sigma_B = chain.timesteps[step_B], chain.sigma_at(step_B)
@@ -275,8 +276,7 @@ class Session:
         if request.WhichOneof("objective") == "value":
             noise = torch.randn(x.shape, generator=generator).to(model.device)
             x_prev = mean + sigma_B.view(-1, 1, 1, 1) * noise
-            prompts = None if condition is None else condition.prompts_BLD
-            value_B = self.value(x_prev, chain.state_timesteps[step_B + 1], prompts)
+            value_B = self.value(x_prev, chain.state_timesteps[step_B + 1], condition)
             return policy.value_loss(value_B, kl_B, request.kl_weight)
         x_prev = torch.stack([held[i].states[k + 1] for i, k in pairs])
         old_B = torch.stack([held[i].log_probs[k] for i, k in pairs])
@@ -318,15 +318,16 @@ class Session:
             raise invalid("value", "this session was opened without a value network; open it with one")
 
 
-def value_network(config: pb.ValueConfig, model: DiffusionModel, seed: int) -> nn.Module:
+def value_network(config: pb.ValueConfig, model: Model, seed: int) -> nn.Module:
     """The value network that the configuration names, with first weights drawn from ``seed``."""
+    family = model.family
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if config.kind == pb.ValueConfig.CONV:
-            network = ConvValue(model.latent_shape, model.condition_width, config.width or CONV_WIDTH)
+            network = ConvValue(family.latent_shape, family.condition_width, family.tokens, config.width or CONV_WIDTH)
         else:
             encode, channels = model.encoder()
-            network = EncoderValue(encode, channels, model.condition_width, config.width or ENCODER_WIDTH)
+            network = EncoderValue(encode, channels, family.condition_width, family.tokens, config.width or ENCODER_WIDTH)
     return network.to(model.device)
 
 

@@ -9,8 +9,13 @@ import torch.nn.functional as F
 from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor, nn
 
+from vard_worker.families import Condition
+from vard_worker.families.base import Features
+
 CONV_WIDTH = 64
 ENCODER_WIDTH = 256
+Tokens = Callable[[Condition | None], Tensor | None]
+"""What of a condition tells about the prompt, (B, L, D)."""
 SMALLEST_MAP = 4
 """Feature maps are halved while both sides are above this."""
 
@@ -54,8 +59,9 @@ class Block(nn.Module):
 class ConvValue(nn.Module):
     """A small convolutional network on latents; as deep as the latent's size asks for."""
 
-    def __init__(self, latent_shape: tuple[int, int, int], condition_width: int | None, width: int = CONV_WIDTH) -> None:
+    def __init__(self, latent_shape: tuple[int, int, int], condition_width: int | None, tokens: Tokens, width: int = CONV_WIDTH) -> None:
         super().__init__()
+        self.tokens = tokens
         channels, sides = latent_shape[0], min(latent_shape[1:])
         self.modulation = Modulation(width, condition_width)
         self.stem = nn.Conv2d(channels, width, 3, padding=1)
@@ -69,9 +75,9 @@ class ConvValue(nn.Module):
         self.downs.append(nn.Identity())
         self.head = Head(width, width)
 
-    def forward(self, x_BCHW: Tensor, t_B: Tensor, condition_BLD: Tensor | None) -> Tensor:
+    def forward(self, x_BCHW: Tensor, t_B: Tensor, condition: Condition | None) -> Tensor:
         """Shape (B,)."""
-        modulation_BW = self.modulation(t_B, condition_BLD)
+        modulation_BW = self.modulation(t_B, self.tokens(condition))
         h = self.stem(x_BCHW)
         for down, block in zip(self.downs, self.blocks, strict=True):
             h = block(down(h), modulation_BW)
@@ -103,21 +109,22 @@ class EncoderValue(nn.Module):
 
     def __init__(
         self,
-        encode: Callable[[Tensor, Tensor, Tensor | None], Tensor],
+        encode: Features,
         channels: int,
         condition_width: int | None,
+        tokens: Tokens,
         width: int = ENCODER_WIDTH,
     ) -> None:
         super().__init__()
-        self.encode = encode
+        self.encode, self.tokens = encode, tokens
         self.modulation = Modulation(width, condition_width)
         self.project = nn.Conv2d(channels, width, 1)
         self.block = Block(width, width)
         self.head = Head(width, width)
 
-    def forward(self, x_BCHW: Tensor, t_B: Tensor, condition_BLD: Tensor | None) -> Tensor:
+    def forward(self, x_BCHW: Tensor, t_B: Tensor, condition: Condition | None) -> Tensor:
         """Shape (B,)."""
-        modulation_BW = self.modulation(t_B, condition_BLD)
+        modulation_BW = self.modulation(t_B, self.tokens(condition))
         # The encoder knows no timestep before 0: x_0 is, to it, a state with next to no noise.
-        features = self.encode(x_BCHW, t_B.clamp(min=0), condition_BLD).to(self.project.weight.dtype)
+        features = self.encode(x_BCHW, t_B.clamp(min=0), condition).to(self.project.weight.dtype)
         return self.head(self.block(self.project(features), modulation_BW), modulation_BW)

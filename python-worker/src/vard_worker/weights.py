@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from vard_worker.finite import not_finite
-from vard_worker.model import DiffusionModel
+from vard_worker.model import Model
 from vard_worker.model_files import not_loadable
 
 INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """By the bytes of an element."""
 
 
-def check_weights(model: DiffusionModel, checkpoint: str) -> None:
+def check_weights(model: Model, checkpoint: str) -> None:
     """Raises MODEL_NOT_LOADABLE for a weight that is NaN or infinite, naming it."""
     if (name := not_finite(pretrained(model))) is not None:
         raise not_loadable(
@@ -25,7 +25,7 @@ def check_weights(model: DiffusionModel, checkpoint: str) -> None:
         )
 
 
-def fingerprint(model: DiffusionModel) -> str:
+def fingerprint(model: Model) -> str:
     """Of the pretrained weights' bits, hex: the same on every device and for every number of threads.
 
     Each tensor counts by its name, shape, dtype and the sum of its elements, taken as integers: in a sum of integers no order
@@ -58,9 +58,9 @@ def check_same_configurations(now: dict[str, str], then: dict[str, str], checkpo
         )
 
 
-def pretrained(model: DiffusionModel) -> Iterator[tuple[str, Tensor]]:
+def pretrained(model: Model) -> Iterator[tuple[str, Tensor]]:
     """Every weight and buffer but the adapter's, by part and name: ``unet: conv_in.weight``."""
-    for part, module in model.pipeline.components.items():
+    for part, module in model.family.pipeline.components.items():
         if isinstance(module, nn.Module):
             for name, tensor in (*module.named_parameters(), *module.named_buffers()):
                 if not tensor.requires_grad:

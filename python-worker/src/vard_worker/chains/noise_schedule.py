@@ -8,12 +8,10 @@ import diffusers
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, SchedulerMixin
 
-from vard.v1 import worker_pb2 as pb
-from vard_worker.errors import WorkerError, invalid
+from vard_worker.errors import WorkerError
 from vard_worker.model_files import not_loadable
 
 FILE = "scheduler/scheduler_config.json"
-KINDS = {pb.SamplerConfig.DDIM: DDIMScheduler, pb.SamplerConfig.DDPM: DDPMScheduler}
 
 SUPPORTED = (
     "DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler",
@@ -31,8 +29,6 @@ PREDICTIONS = ("epsilon", "v_prediction", "sample")
 SPACINGS = ("leading", "trailing", "linspace")
 MOST_TIMESTEPS = 100_000
 """The published models have 1,000 to 4,000; the schedule is held in memory."""
-ROOTED_ETA = 0.99
-"""Near enough to 1, and always with a root: see ``has_root``."""
 
 
 def reason(scheduler: str) -> str:
@@ -40,9 +36,12 @@ def reason(scheduler: str) -> str:
     return REASONS.get(scheduler, ANOTHER_PROCESS)
 
 
-def check_scheduler(scheduler: str, config: dict[str, object], kind: int, checkpoint: str) -> None:
-    """Refuses, before any weight is read, a configuration of the class ``scheduler`` that the chain of ``kind`` would
-    not read as that class does. Raises MODEL_NOT_LOADABLE, naming the key and the cure."""
+Ours = DDIMScheduler | DDPMScheduler
+
+
+def check_scheduler(scheduler: str, config: dict[str, object], ours: type[Ours], checkpoint: str) -> None:
+    """Refuses, before any weight is read, a configuration of the class ``scheduler`` that the chain's scheduler, of the class
+    ``ours``, would not read as that class does. Raises MODEL_NOT_LOADABLE, naming the key and the cure."""
     check_numbers(config, checkpoint)
     written_by = config.get("_class_name", scheduler)
     if written_by not in SUPPORTED:
@@ -54,7 +53,7 @@ def check_scheduler(scheduler: str, config: dict[str, object], kind: int, checkp
         except Exception as error:  # each class has its own checks, and raises what it likes
             raise refused(checkpoint, f"{name} cannot be made of it: {' '.join(str(error).split())}") from error
         check_meaning(saved, checkpoint)
-        chain_scheduler(saved, kind, checkpoint)
+        chain_scheduler(saved, ours, checkpoint)
 
 
 def check_numbers(config: dict[str, object], checkpoint: str) -> None:
@@ -100,16 +99,16 @@ def check_meaning(saved: SchedulerMixin, checkpoint: str) -> None:
         raise refused(checkpoint, f"timestep_spacing: {config.timestep_spacing!r}; supported are {', '.join(SPACINGS)}")
 
 
-def chain_scheduler(saved: SchedulerMixin, kind: int, checkpoint: str, **changes: object) -> DDIMScheduler | DDPMScheduler:
+def chain_scheduler(saved: SchedulerMixin, made: type[Ours], checkpoint: str, **changes: object) -> Ours:
     """The scheduler of the chain: ``saved``'s configuration, with ``changes``, under another step. Raises
     MODEL_NOT_LOADABLE where its noise schedule, or what it takes the network's output for, would be another."""
-    if kind == pb.SamplerConfig.DDPM and saved.config.get("variance_type", "") is None:
+    if made is DDPMScheduler and saved.config.get("variance_type", "") is None:
         # Solvers write that they have none, and DDPM needs one.
         changes["variance_type"] = "fixed_small"
     try:
-        ours = KINDS[kind].from_config(saved.config, **changes)
+        ours = made.from_config(saved.config, **changes)
     except NotImplementedError as error:
-        raise refused(checkpoint, f"beta_schedule: {saved.config.beta_schedule!r}, which {KINDS[kind].__name__} does not have; try the other sampler.kind") from error
+        raise refused(checkpoint, f"beta_schedule: {saved.config.beta_schedule!r}, which {made.__name__} does not have; try the other sampler.kind") from error
     theirs = getattr(saved, "alphas_cumprod", None)
     if theirs is None:
         raise refused(checkpoint, f"a {type(saved).__name__}, {reason(type(saved).__name__)}")
@@ -119,7 +118,7 @@ def chain_scheduler(saved: SchedulerMixin, kind: int, checkpoint: str, **changes
     if theirs.shape != ours.alphas_cumprod.shape or not torch.allclose(theirs, ours.alphas_cumprod, rtol=1e-4, atol=1e-6):
         raise refused(
             checkpoint,
-            f"the noise schedule of its {type(saved).__name__} and the one that {KINDS[kind].__name__} makes of the same keys differ;"
+            f"the noise schedule of its {type(saved).__name__} and the one that {made.__name__} makes of the same keys differ;"
             " write num_train_timesteps, beta_start, beta_end and beta_schedule out, and remove keys that the class does not take",
         )
     if saved.config.prediction_type != ours.config.prediction_type:
@@ -131,32 +130,6 @@ def chain_scheduler(saved: SchedulerMixin, kind: int, checkpoint: str, **changes
             " nothing of the image; such models predict v: set prediction_type to v_prediction if this one does, else rescale_betas_zero_snr to false",
         )
     return ours
-
-
-def has_root(scheduler: DDIMScheduler | DDPMScheduler, eta: float) -> bool:
-    """Whether diffusers' DDIM step, formula 12 of arXiv 2010.02502, takes the root of no negative number.
-
-    √(1 - ᾱ_prev - σ²) is 0 where the chain starts in pure noise and η is 1, and in float32 below 0 for most numbers of
-    steps: every image would be NaN, in a plain pipeline too. ``scheduler`` has its timesteps.
-    """
-    if isinstance(scheduler, DDPMScheduler):
-        return True
-    t = scheduler.timesteps
-    prev = t - scheduler.config.num_train_timesteps // scheduler.num_inference_steps
-    a = scheduler.alphas_cumprod[t]
-    a_prev = torch.where(prev >= 0, scheduler.alphas_cumprod[prev.clamp(min=0)], scheduler.final_alpha_cumprod)
-    sigma = eta * ((1 - a_prev) / (1 - a) * (1 - a / a_prev)) ** 0.5
-    return not bool((1 - a_prev - sigma**2 < 0).any())
-
-
-def check_root(scheduler: DDIMScheduler | DDPMScheduler, eta: float) -> None:
-    """Raises INVALID_ARGUMENT for an η without a root, and says which has one."""
-    if not has_root(scheduler, eta):
-        raise invalid(
-            "sampler.eta",
-            f"{eta:g} makes each image NaN with this model's noise schedule, which starts in pure noise, and {scheduler.num_inference_steps} steps,"
-            f" in plain diffusers too; give {ROOTED_ETA}, or sampler.kind: ddpm",
-        )
 
 
 def refused(checkpoint: str, why: str) -> WorkerError:

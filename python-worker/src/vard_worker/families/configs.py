@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 from diffusers import AutoencoderKL, UNet2DConditionModel, UNet2DModel
@@ -125,7 +124,3 @@ def check_unet(unet: Config) -> None:
     if not (type(sides) is int or isinstance(sides, list | tuple) and len(sides) == 2) or None in flat(sides):
         raise unet.refused("sample_size", "give the side of what it denoises, or [height, width]: for SD 1.x 64, an image's 512 by the VAE's 8")
     unet.check_size("sample_size", sides, *SIDE)
-
-
-CHECKS: dict[str, Callable[[Path, str], None]] = {"StableDiffusionPipeline": check_text_to_image, "DDPMPipeline": check_unconditional}
-"""By pipeline; each raises MODEL_NOT_LOADABLE, naming the file, the key and the cure."""
