@@ -93,7 +93,7 @@ class Model:
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         net = net if self.dtype == torch.float32 else Mixed(net, self.family)
         with torch.no_grad():
-            return self.family.draw(net, Drawing(prompts, generators, self.chain.new_scheduler(), self.chain.steps, self.chain.eta))
+            return self.family.draw(net, Drawing(prompts, generators, self.chain.new_scheduler(generators), self.chain.steps, self.chain.eta))
 
     def shortened(self, steps: int) -> Model:
         """The same networks with a chain of at most ``steps`` steps."""

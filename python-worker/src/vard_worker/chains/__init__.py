@@ -5,6 +5,7 @@ from __future__ import annotations
 from vard_worker.chains.base import FINISHED, Chain
 from vard_worker.chains.ddim import Ddim
 from vard_worker.chains.ddpm import Ddpm
+from vard_worker.chains.flow import FlowCps, FlowSde
 
 __all__ = ["CHAINS", "FINISHED", "Chain", "default_of", "register"]
 
@@ -23,5 +24,5 @@ def default_of(process: str) -> type[Chain]:
     return next(chain for chain in CHAINS.values() if chain.process == process)
 
 
-for chain in (Ddim, Ddpm):
+for chain in (Ddim, Ddpm, FlowSde, FlowCps):
     register(chain)

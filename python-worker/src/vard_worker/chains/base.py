@@ -100,6 +100,9 @@ class Chain(ABC):
     def step(self, output_BCHW: Tensor, k: int, x_BCHW: Tensor, generators: list[torch.Generator]) -> Tensor:
         """x_{t-1} by the scheduler's own step k, its noise drawn from each row's generator."""
 
-    def new_scheduler(self) -> SchedulerMixin:
-        """One like the chain's, whose timesteps are still to be set: what a plain pipeline draws the same with."""
+    def new_scheduler(self, generators: list[torch.Generator] | None = None) -> SchedulerMixin:
+        """One like the chain's, whose timesteps are still to be set: what a plain pipeline draws the same with.
+
+        ``generators``, one for each image, are for schedulers that draw noise and that pipelines hand none.
+        """
         return type(self.scheduler).from_config(self.scheduler.config)

@@ -1,0 +1,184 @@
+"""Flow matching: x_s = (1 - s) x_0 + s ε, with s the scheduler's σ from 1 (noise) to 0, and a network that gives v ≈ ε - x_0.
+
+The saved scheduler solves the ODE dx = v ds, which has no noise and so no KL and no likelihood. Two chains with the same
+marginals have both: ``flow-sde`` and ``flow-cps``. With η = 0 each is the ODE, to the bit of the scheduler's own step.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import diffusers
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler, SchedulerMixin
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+
+from vard_worker.chains import noise_schedule
+from vard_worker.chains.base import Chain
+from vard_worker.chains.diffusion import at
+from vard_worker.chains.noise_schedule import refused
+
+SOLVERS = ("DPMSolverMultistepScheduler", "UniPCMultistepScheduler", "DEISMultistepScheduler", "SASolverScheduler")
+"""Solvers that take a flow's σ where their configuration says ``use_flow_sigmas``."""
+SUPPORTED = ("FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler", *SOLVERS)
+"""Solvers of one and the same flow. Which of them a checkpoint was saved with says nothing of the network."""
+POSITIVE = ("shift", "flow_shift", "base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len")
+LARGEST = 1e6
+
+
+class StochasticScheduler(FlowMatchEulerDiscreteScheduler):
+    """A ``FlowMatchEulerDiscreteScheduler`` whose step draws noise: x' = a x + b v + σ z.
+
+    Pipelines of flow matching hand their scheduler no generator, so it holds them itself: one for each image of a batch.
+    """
+
+    eta: float = 0.0
+    generators: list[torch.Generator] | None = None
+
+    def coefficients(self) -> Tensor:
+        """a, b and σ of each step, shape (3, T), float64, from ``sigmas`` (T+1,), the last of which is 0."""
+        raise NotImplementedError
+
+    def set_timesteps(self, *arguments: object, **named: object) -> None:
+        super().set_timesteps(*arguments, **named)
+        self.table = self.coefficients().to(torch.float32)
+
+    def at(self, k: int) -> None:
+        """Makes step ``k`` the next."""
+        self._step_index = k
+
+    def step(self, model_output: Tensor, timestep: Tensor, sample: Tensor, return_dict: bool = True, **named: object) -> object:
+        """In float32, as the ODE's step is."""
+        if self.eta == 0:
+            return super().step(model_output, timestep, sample, return_dict=return_dict, **named)
+        if self.step_index is None:
+            self._init_step_index(timestep)
+        x, output = sample.to(torch.float32), model_output.to(torch.float32)
+        a, b, sigma = self.table[:, self.step_index].tolist()
+        noise = randn_tensor(x.shape, self.generators, x.device, torch.float32)
+        previous = (a * x + b * output + sigma * noise).to(model_output.dtype)
+        self._step_index += 1
+        if not return_dict:
+            return (previous,)
+        return diffusers.schedulers.scheduling_flow_match_euler_discrete.FlowMatchEulerDiscreteSchedulerOutput(prev_sample=previous)
+
+
+class FlowSdeScheduler(StochasticScheduler):
+    def coefficients(self) -> Tensor:
+        """Flow-GRPO (arXiv 2505.05470), with its noise level a = η:
+
+        g = η √(s / (1 - s*)), where s* = s, but the schedule's second σ where s = 1, ds = s' - s < 0,
+        μ = x (1 + g²/(2s) ds) + v (1 + g² (1 - s)/(2s)) ds,  σ = g √(-ds).
+        """
+        s, after = self.sigmas[:-1].double(), self.sigmas[1:].double()
+        ds = after - s
+        # A schedule of one step has no second σ but 0.
+        second = float(after[0]) if len(s) > 1 else 0.5
+        g2 = self.eta**2 * s / (1 - torch.where(s >= 1, second, s))
+        return torch.stack([1 + g2 / (2 * s) * ds, (1 + g2 * (1 - s) / (2 * s)) * ds, (g2 * -ds).sqrt()])
+
+
+class FlowCpsScheduler(StochasticScheduler):
+    def coefficients(self) -> Tensor:
+        """Coefficient-preserving sampling: x' = (1 - s') x̂_0 + s' (cos(ηπ/2) ε̂ + sin(ηπ/2) z).
+
+        What x' has of the clean sample and of noise is as the schedule says, whatever η is, so none is left at the end. With
+        x̂_0 = x - s v and ε̂ = x + (1 - s) v it is linear in x and v.
+        """
+        s, after = self.sigmas[:-1].double(), self.sigmas[1:].double()
+        kept, fresh = math.cos(self.eta * math.pi / 2), math.sin(self.eta * math.pi / 2)
+        return torch.stack([(1 - after) + after * kept, after * kept * (1 - s) - (1 - after) * s, after * fresh])
+
+
+class FlowChain(Chain):
+    """μ = a x + b v, with coefficients of shape (T,), float32 on the model's device."""
+
+    process = "flow"
+    scheduler_class: ClassVar[type[StochasticScheduler]]
+    scheduler: StochasticScheduler
+
+    def __init__(self, scheduler: StochasticScheduler, eta: float, device: torch.device) -> None:
+        """Raises ValueError for a schedule that does not go down from at most 1 to 0."""
+        s = scheduler.sigmas.double()
+        if not (0 < s[0] <= 1 and (s.diff() < 0).all() and s[-1] == 0 and s.isfinite().all()):
+            raise ValueError("its noise levels do not go down from at most 1 to 0; correct shift, base_shift, max_shift, shift_terminal or the kind of sigmas")
+        scheduler.eta = eta
+        scheduler.table = scheduler.coefficients().to(torch.float32)
+        self.scheduler, self.eta = scheduler, eta
+        self.timesteps = scheduler.timesteps.to(device, torch.float32)
+        self.level = scheduler.sigmas[:-1].to(device, torch.float32)
+        """s of each step, shape (T,)."""
+        self.from_x, self.from_v, self.sigma = scheduler.table.to(device)
+
+    @classmethod
+    def check_saved(cls, scheduler: str, config: dict[str, object], checkpoint: str) -> None:
+        written_by = str(config.get("_class_name", scheduler))
+        for name in dict.fromkeys((scheduler, written_by)):
+            if name not in SUPPORTED:
+                raise refused(checkpoint, f"_class_name: {name!r}; supported for flow matching are {', '.join(SUPPORTED[:2])}, and solvers with use_flow_sigmas: true")
+            if name in SOLVERS and not (config.get("use_flow_sigmas") and config.get("prediction_type") == "flow_prediction"):
+                raise refused(checkpoint, f"a {name} whose use_flow_sigmas is not true, or whose prediction_type is not flow_prediction: its network would not be a flow's")
+        timesteps = config.get("num_train_timesteps", 1000)
+        if type(timesteps) is not int or not 1 <= timesteps <= noise_schedule.MOST_TIMESTEPS:
+            raise refused(checkpoint, f"num_train_timesteps: {timesteps!r}; give a whole number from 1 to {noise_schedule.MOST_TIMESTEPS}")
+        for key in POSITIVE:
+            value = config.get(key)
+            if value is not None and not (noise_schedule.is_number(value) and 0 < value <= LARGEST):
+                raise refused(checkpoint, f"{key}: {value!r}; give a number above 0")
+        terminal = config.get("shift_terminal")
+        if terminal is not None and not (noise_schedule.is_number(terminal) and 0 <= terminal < 1):
+            raise refused(checkpoint, f"shift_terminal: {terminal!r}; give a number from 0 to below 1")
+        if config.get("invert_sigmas"):
+            raise refused(checkpoint, "invert_sigmas: true; a flow from 0 to 1 is not supported")
+        try:
+            cls.scheduler_of(getattr(diffusers, scheduler).from_config(config), checkpoint)
+        except Exception as error:  # each class has its own checks, and raises what it likes
+            raise refused(checkpoint, f"{scheduler} cannot be made of it: {' '.join(str(error).split())}") from error
+
+    @classmethod
+    def scheduler_of(cls, saved: SchedulerMixin, checkpoint: str, **changes: object) -> StochasticScheduler:
+        if "flow_shift" in saved.config:
+            changes.setdefault("shift", saved.config.flow_shift)
+        return cls.scheduler_class.from_config(saved.config, stochastic_sampling=False, **changes)
+
+    def clean(self, output_BCHW: Tensor, x_BCHW: Tensor, step_B: Tensor) -> Tensor:
+        return x_BCHW - at(self.level, step_B) * output_BCHW
+
+    def noise(self, output_BCHW: Tensor, x_BCHW: Tensor, step_B: Tensor) -> Tensor:
+        return x_BCHW + (1 - at(self.level, step_B)) * output_BCHW
+
+    def noised(self, x0_BCHW: Tensor, noise_BCHW: Tensor, step_B: Tensor) -> Tensor:
+        s = at(self.level, step_B)
+        return (1 - s) * x0_BCHW + s * noise_BCHW
+
+    def mean(self, output_BCHW: Tensor, x_BCHW: Tensor, step_B: Tensor) -> Tensor:
+        return at(self.from_x, step_B) * x_BCHW + at(self.from_v, step_B) * output_BCHW
+
+    def step(self, output_BCHW: Tensor, k: int, x_BCHW: Tensor, generators: list[torch.Generator]) -> Tensor:
+        self.scheduler.generators = generators
+        self.scheduler.at(k)
+        return self.scheduler.step(output_BCHW, self.scheduler.timesteps[k], x_BCHW, return_dict=False)[0]
+
+    def new_scheduler(self, generators: list[torch.Generator] | None = None) -> StochasticScheduler:
+        scheduler = self.scheduler_class.from_config(self.scheduler.config)
+        scheduler.eta, scheduler.generators = self.eta, generators
+        return scheduler
+
+
+class FlowSde(FlowChain):
+    """The SDE of Flow-GRPO; η is its noise level, 0.7 in its authors' runs."""
+
+    kind = "flow-sde"
+    default_eta = 0.7
+    scheduler_class = FlowSdeScheduler
+
+
+class FlowCps(FlowChain):
+    """Coefficient-preserving sampling; η = 1 draws all noise anew, as ``stochastic_sampling`` of diffusers does."""
+
+    kind = "flow-cps"
+    default_eta = 0.7
+    scheduler_class = FlowCpsScheduler
+
