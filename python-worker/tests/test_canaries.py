@@ -285,7 +285,7 @@ def changed_unet(model: Path, to: Path, **changes: object) -> Path:
 
 def test_an_encoder_value_that_the_network_has_no_features_for(client: Client, tiny_sd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Passes every check of configurations, and the first evaluation, which would be paid for."""
-    monkeypatch.setattr("vard_worker.families.unet.reached", lambda module, forward: None)
+    monkeypatch.setattr("vard_worker.families.unet.reached", lambda *_: None)
     with refused(pb.MODEL_NOT_LOADABLE) as caught:
         client.open(tiny_sd, value=pb.ValueConfig(kind=pb.ValueConfig.ENCODER))
     assert caught.value.field == "algorithm.value.kind"

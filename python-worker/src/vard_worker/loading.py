@@ -48,7 +48,7 @@ def load(model: pb.ModelConfig, sampler: pb.SamplerConfig, seed: int, roots: Roo
         return net.eval().requires_grad_(False).to(device)
 
     policies = Policies(family.net)
-    policies.add_adapter(model.adapter.rank, model.adapter.alpha, model.adapter.targets or kind.targets, seed)
+    policies.add_adapter(model.adapter.rank, model.adapter.alpha, model.adapter.targets or kind.targets, seed, family.without_effect())
     return Model(family, chain, policies, fresh_net, contents.configurations)
 
 
@@ -91,12 +91,10 @@ def load_pipeline(folder: Path, contents: model_folder.Contents, dtype: torch.dt
         networks = {
             # A pipeline takes one variant for all its parts; here each part has the most precise that is there.
             name: whole(part.network, folder / name, model, variant=contents.variants.get(name), **options)
-            if name not in contents.absent
-            else None
             for name, part in family.parts.items()
-            if part.network is not None
+            if part.network is not None and name not in contents.absent
         }
-        return family.pipeline_class.from_pretrained(folder, **options, **networks, **family.unread)
+        return family.pipeline_class.from_pretrained(folder, **options, **networks, **dict.fromkeys(contents.absent), **family.unread)
     except WorkerError:
         raise
     except Exception as error:  # from_pretrained raises what its dozens of loaders raise

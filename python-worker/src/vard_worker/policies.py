@@ -10,7 +10,7 @@ from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
-from vard_worker.adapter_targets import check_adapter_targets
+from vard_worker.adapter_targets import check_adapter_targets, names
 
 ADAPTER = "default"
 TRAINED, PRETRAINED = "trained", "pretrained"
@@ -27,11 +27,12 @@ class Policies:
         self.net = net
         self.snapshots: dict[str, dict[str, Tensor]] = {}
 
-    def add_adapter(self, rank: int, alpha: float, targets: Iterable[str], seed: int) -> None:
-        """Puts a LoRA on the network. It starts as no change at all: B is zero."""
+    def add_adapter(self, rank: int, alpha: float, targets: Iterable[str], seed: int, without_effect: Iterable[str] = ()) -> None:
+        """Puts a LoRA on the network. It starts as no change at all: B is zero. Modules ``without_effect`` get none."""
         targets = list(targets)
         check_adapter_targets(self.net, targets)
-        lora = LoraConfig(r=rank, lora_alpha=alpha, target_modules=sorted(targets))
+        excluded = sorted(module for module in without_effect if any(names(target, module) for target in targets)) or None
+        lora = LoraConfig(r=rank, lora_alpha=alpha, target_modules=sorted(targets), exclude_modules=excluded)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             inject_adapter_in_model(lora, self.net, ADAPTER)

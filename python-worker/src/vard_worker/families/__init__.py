@@ -5,6 +5,7 @@ from __future__ import annotations
 from vard_worker.families.base import Condition, Drawing, Drawn, Family, Part
 from vard_worker.families.ddpm import Unconditional
 from vard_worker.families.sd import StableDiffusion
+from vard_worker.families.sd3 import StableDiffusion3
 
 __all__ = ["FAMILIES", "Condition", "Drawing", "Drawn", "Family", "Part", "register"]
 
@@ -20,5 +21,5 @@ def register(family: type[Family]) -> type[Family]:
     return family
 
 
-for family in (StableDiffusion, Unconditional):
+for family in (StableDiffusion, StableDiffusion3, Unconditional):
     register(family)

@@ -161,6 +161,10 @@ class Family(ABC):
         """What a session drew, finished latents and images, as ``draw`` gives it."""
         return Drawn(x_BCHW, images)
 
+    def without_effect(self) -> list[str]:
+        """Names of modules that the network has, but whose output it does not use: an adapter on them would learn nothing."""
+        return []
+
     # ------------------------------------------------------------------------------------ the exported file
 
     @abstractmethod

@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 
 from diffusers import AutoencoderKL, UNet2DConditionModel, UNet2DModel
-from transformers import CLIPTextConfig
+from transformers import CLIPTextConfig, PretrainedConfig
 
 from vard_worker.errors import WorkerError
 from vard_worker.model_files import not_loadable, read_json
@@ -76,34 +76,53 @@ def check_text_to_image(root: Path, checkpoint: str) -> None:
         raise unet.refused("addition_embed_type", "its UNet takes more than a prompt, as SDXL's does, which is not supported; give an SD 1.x or 2.x model")
     if unet["encoder_hid_dim_type"] not in (None, "text_proj"):
         raise unet.refused("encoder_hid_dim_type", "its UNet takes images beside the prompt, which is not supported; give a model of text alone")
-    if unet["in_channels"] != vae["latent_channels"]:
-        raise unet.refused("in_channels", f"but its VAE has {vae['latent_channels']} latent_channels: an inpainting or editing model, which is not supported")
+    check_channels(unet, vae)
+    check_vae(vae)
+    check_text_encoder(root, unet, checkpoint)
+
+
+def check_text_encoder(root: Path, unet: Config, checkpoint: str) -> None:
+    text = clip_config(root, "text_encoder", "tokenizer", checkpoint)
+    key = "cross_attention_dim" if unet["encoder_hid_dim"] is None else "encoder_hid_dim"
+    if any(width not in (None, text.hidden_size) for width in flat(unet[key])):
+        raise unet.refused(key, f"but its text encoder's hidden_size is {text.hidden_size}; take both from one model")
+
+
+def transformers_config(root: Path, part: str, checkpoint: str, kind: type[PretrainedConfig]) -> PretrainedConfig:
+    """A text encoder's configuration, as its library reads it."""
+    place = Config(root, part, checkpoint, kind).place
+    try:
+        return kind.from_pretrained(root / part, local_files_only=True)
+    except Exception as error:  # the library's own checks raise what they like
+        raise not_loadable(checkpoint, f"{place}: {' '.join(str(error).split())}") from error
+
+
+def clip_config(root: Path, part: str, tokenizer: str, checkpoint: str) -> CLIPTextConfig:
+    """A CLIP text encoder's, after looking at what its tokenizer gives it."""
+    text = transformers_config(root, part, checkpoint, CLIPTextConfig)
+    file = root / tokenizer / "tokenizer_config.json"
+    length = read_json(file, checkpoint).get("model_max_length") if file.is_file() else None
+    most = text.max_position_embeddings
+    if type(length) is not int or not 2 <= length <= most:
+        raise not_loadable(
+            checkpoint,
+            f"{tokenizer}/tokenizer_config.json: model_max_length: {'missing' if length is None else f'{length:g}'}; give the tokens that its text"
+            f" encoder reads, at most {most} ({part}/config.json: max_position_embeddings)",
+        )
+    return text
+
+
+def check_vae(vae: Config) -> None:
     if vae["out_channels"] != 3:
         raise vae.refused("out_channels", "only VAEs that draw RGB images are supported, with 3")
     scale = vae["scaling_factor"]
     if isinstance(scale, bool) or not isinstance(scale, int | float) or not 1e-6 <= abs(scale) <= 1e6:
         raise vae.refused("scaling_factor", "give the number that its latents were multiplied by, 0.18215 for SD 1.x and 2.x")
-    check_text_encoder(root, unet, checkpoint)
 
 
-def check_text_encoder(root: Path, unet: Config, checkpoint: str) -> None:
-    encoder = Config(root, "text_encoder", checkpoint, CLIPTextConfig)
-    try:
-        text = CLIPTextConfig.from_pretrained(root / "text_encoder", local_files_only=True)
-    except Exception as error:  # the library's own checks raise what they like
-        raise not_loadable(checkpoint, f"{encoder.place}: {' '.join(str(error).split())}") from error
-    key = "cross_attention_dim" if unet["encoder_hid_dim"] is None else "encoder_hid_dim"
-    if any(width not in (None, text.hidden_size) for width in flat(unet[key])):
-        raise unet.refused(key, f"but its text encoder's hidden_size is {text.hidden_size}; take both from one model")
-    tokenizer = root / "tokenizer" / "tokenizer_config.json"
-    length = read_json(tokenizer, checkpoint).get("model_max_length") if tokenizer.is_file() else None
-    most = text.max_position_embeddings
-    if type(length) is not int or not 2 <= length <= most:
-        raise not_loadable(
-            checkpoint,
-            f"tokenizer/tokenizer_config.json: model_max_length: {'missing' if length is None else f'{length:g}'}; give the tokens that its text"
-            f" encoder reads, at most {most} (text_encoder/config.json: max_position_embeddings)",
-        )
+def check_channels(network: Config, vae: Config) -> None:
+    if network["in_channels"] != vae["latent_channels"]:
+        raise network.refused("in_channels", f"but its VAE has {vae['latent_channels']} latent_channels: an inpainting or editing model, which is not supported")
 
 
 def check_unconditional(root: Path, checkpoint: str) -> None:

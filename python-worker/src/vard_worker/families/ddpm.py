@@ -17,8 +17,8 @@ from vard_worker.chains import noise_schedule
 from vard_worker.errors import invalid
 from vard_worker.families import configs
 from vard_worker.families.base import DIFFUSERS_WEIGHTS, Condition, Drawing, Drawn, Part
-from vard_worker.families.latents import latent_size
-from vard_worker.families.unet import UNetFamily, to_uint8
+from vard_worker.families.latents import latent_size, to_uint8
+from vard_worker.families.unet import UNetFamily
 from vard_worker.finite import demand_finite
 
 PREFIX = "unet."

@@ -1,7 +1,8 @@
-"""What families on latents share: sizes, x_T, what a VAE's failure says."""
+"""What families share: sizes, x_T, images, what a VAE's failure says."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
@@ -36,3 +37,8 @@ def noise_of(family: Family, drawing: Drawing) -> Tensor:
     """x_T, (B, C, H, W) in float32 whatever the text encoder's dtype is, drawn as a pipeline would."""
     shape = (len(drawing.generators), *family.latent_shape)
     return randn_tensor(shape, drawing.generators, family.device, torch.float32)
+
+
+def to_uint8(images_BHWC: np.ndarray) -> np.ndarray:
+    """[0, 1] to 0..255, rounded as diffusers' ``numpy_to_pil`` rounds."""
+    return np.ascontiguousarray((images_BHWC * 255).round().astype("uint8"))

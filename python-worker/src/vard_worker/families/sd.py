@@ -13,8 +13,8 @@ from transformers import CLIPTextModel
 from vard_worker.chains import noise_schedule
 from vard_worker.families import configs
 from vard_worker.families.base import DIFFUSERS_WEIGHTS, TRANSFORMERS_WEIGHTS, Condition, Drawing, Drawn, Part
-from vard_worker.families.latents import VAE_CURE, latent_size, noise_of
-from vard_worker.families.unet import UNetFamily, to_uint8
+from vard_worker.families.latents import VAE_CURE, latent_size, noise_of, to_uint8
+from vard_worker.families.unet import UNetFamily
 from vard_worker.finite import demand_finite
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-
-import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from vard_worker.families.base import Condition, Family, Features
+from vard_worker.families.features import reached
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 
@@ -38,28 +36,3 @@ class UNetFamily(Family):
                 return reached(last, lambda: self.call(x_BCHW, t_B, condition))
 
         return encode, unet.config.block_out_channels[-1]
-
-
-class Reached(Exception):
-    """Carries a module's output out of a forward pass."""
-
-
-def reached(module: nn.Module, forward: object) -> Tensor:
-    """What ``module`` gives in ``forward()``. What comes after it is not wanted, and not paid for."""
-
-    def stop(_: nn.Module, arguments: tuple, output: Tensor | tuple[Tensor, ...]) -> None:
-        raise Reached(output[0] if isinstance(output, tuple) else output)
-
-    hook = module.register_forward_hook(stop)
-    try:
-        forward()
-    except Reached as found:
-        return found.args[0]
-    finally:
-        hook.remove()
-    raise AssertionError("the module was not reached")
-
-
-def to_uint8(images_BHWC: np.ndarray) -> np.ndarray:
-    """[0, 1] to 0..255, rounded as diffusers' ``numpy_to_pil`` rounds."""
-    return np.ascontiguousarray((images_BHWC * 255).round().astype("uint8"))

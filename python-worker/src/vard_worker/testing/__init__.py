@@ -1,0 +1,23 @@
+"""Tiny checkpoints with random weights, in the real formats, for tests: ``python -m vard_worker.testing tiny-sd DIR``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from diffusers import DiffusionPipeline
+
+from vard_worker.testing.ddpm import tiny_ddpm
+from vard_worker.testing.sd import tiny_sd
+from vard_worker.testing.sd3 import tiny_sd3
+from vard_worker.testing.text import TOKENS, character_tokenizer
+
+__all__ = ["CHECKPOINTS", "TOKENS", "character_tokenizer", "tiny_ddpm", "tiny_sd", "tiny_sd3"]
+
+CHECKPOINTS: dict[str, Callable[[], DiffusionPipeline]] = {
+    "tiny-sd": tiny_sd,
+    "tiny-ddpm": tiny_ddpm,
+    "tiny-sd3": tiny_sd3,
+    "tiny-sd3-clip": partial(tiny_sd3, with_t5=False),
+    "tiny-sd3-dual": partial(tiny_sd3, dual=True),
+}

@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from vard_worker import testing
+
+parser = argparse.ArgumentParser(prog="vard_worker.testing", description=testing.__doc__)
+parser.add_argument("kind", choices=testing.CHECKPOINTS)
+parser.add_argument("folder", type=Path)
+arguments = parser.parse_args()
+testing.CHECKPOINTS[arguments.kind]().save_pretrained(arguments.folder)
