@@ -100,9 +100,12 @@ def plain(spec: Json, score_all: Callable[[list[Any]], list[float]] | None = Non
     import torch
     from PIL import Image
 
-    from vard.v1 import worker_pb2 as pb
     from vard_worker.handler import peak_memory
+    from vard_worker.objectives import Vard
     from vard_worker.session import Session
+    from vard_worker.settings import AdapterSettings, ModelSettings, OpenSettings, SamplerSettings, ValueSettings
+    from vard_worker.trainer import Descent
+    from vard_worker.trajectories import Sampling, Target, TrajectorySpec
 
     torch.set_num_threads(spec["threads"])
     never = lambda: False  # noqa: E731
@@ -111,25 +114,23 @@ def plain(spec: Json, score_all: Callable[[list[Any]], list[float]] | None = Non
     lines = (HOME / spec["prompts"]["file"]).read_text().splitlines()
     prompts = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     session = Session.open(
-        pb.OpenRequest(
+        OpenSettings(
             session_id="plain",
-            model=pb.ModelConfig(
+            model=ModelSettings(
                 checkpoint=str(HOME / model["checkpoint"]),
-                dtype=pb.FLOAT32,
-                adapter=pb.AdapterConfig(rank=model["adapter"]["rank"], alpha=model["adapter"]["alpha"], targets=model["adapter"]["targets"]),
+                adapter=AdapterSettings(model["adapter"]["rank"], model["adapter"]["alpha"], tuple(model["adapter"]["targets"])),
             ),
-            sampler=pb.SamplerConfig(kind=pb.SamplerConfig.DDIM, steps=sampler["steps"], guidance=sampler["guidance"], eta=sampler["eta"]),
-            value=pb.ValueConfig(kind=pb.ValueConfig.CONV),
+            sampler=SamplerSettings(kind="ddim", steps=sampler["steps"], guidance=sampler["guidance"], eta=sampler["eta"]),
+            value=ValueSettings("conv"),
             seed=spec["seed"],
         )
     )
 
     def draw(name: str, count: int, retain: bool) -> tuple[list[str], list[np.ndarray]]:
-        specs = [pb.TrajectorySpec(id=f"{name}-{i}", prompt=prompts[i % len(prompts)], seed=i) for i in range(count)]
-        request = pb.SampleRequest(trajectories=specs, batch=sampler.get("batch", 16), retain=retain, measure_kl=not retain)
-        chunks = list(session.sample(request, never))
-        images = np.concatenate([np.frombuffer(chunk.data, np.uint8).reshape(chunk.shape) for chunk in chunks])
-        return [trajectory.id for trajectory in specs], list(images)
+        specs = tuple(TrajectorySpec(f"{name}-{i}", prompts[i % len(prompts)], i) for i in range(count))
+        sampling = Sampling(specs, sampler.get("batch", 16), retain=retain, measure_kl=not retain)
+        images = np.concatenate([chunk.pixels for chunk in session.sample(sampling, never)])
+        return [spec.id for spec in specs], list(images)
 
     def score(image: np.ndarray) -> float:
         file = io.BytesIO()
@@ -151,20 +152,13 @@ def plain(spec: Json, score_all: Callable[[list[Any]], list[float]] | None = Non
         rewards |= zip(ids, score_all(images), strict=True)
         marks.append(time.monotonic())
         mean, deviation = statistics.mean(rewards.values()), statistics.stdev(rewards.values())
-        targets = {name: pb.Target(trajectory_id=name, value=(reward - mean) / deviation) for name, reward in rewards.items()}
-        session.evaluate(pb.EvaluateRequest(targets=[targets[name] for name in ids], batch=value["batch"]), never)
-        session.fit_value(
-            pb.FitValueRequest(targets=targets.values(), steps=value["steps"], batch=value["batch"], learning_rate=value["learning-rate"], seed=k), never
-        )
+        targets = {name: Target(name, (reward - mean) / deviation) for name, reward in rewards.items()}
+        session.evaluate([targets[name] for name in ids], value["batch"], never)
+        session.fit_value(list(targets.values()), Descent(value["steps"], value["batch"], value["learning-rate"], seed=k), never)
         marks.append(time.monotonic())
         if k > value["warmup"]:
-            session.improve_policy(
-                pb.ImprovePolicyRequest(
-                    trajectory_ids=ids, steps=policy["steps"], batch=policy["batch"], learning_rate=policy["learning-rate"],
-                    max_gradient_norm=1.0, seed=k, kl_weight=0.02, value=pb.ValueObjective(),
-                ),
-                never,
-            )  # fmt: skip
+            descent = Descent(policy["steps"], policy["batch"], policy["learning-rate"], max_gradient_norm=1.0, seed=k)
+            session.improve_policy(ids, Vard(), 0.02, descent, never)
         marks.append(time.monotonic())
         iterations.append([*(after - before for before, after in zip(marks, marks[1:])), marks[-1] - marks[0]])
         if k % spec["evaluate"]["every"] == 0 or k == algorithm["iterations"]:

@@ -24,7 +24,7 @@ from vard_worker.families.ddpm import Unconditional
 from vard_worker.families.sd import StableDiffusion
 from vard_worker.model import Model
 from vard_worker.policies import ADAPTER, Policies
-from vard_worker.session import Session
+from vard_worker.sampling import denoise
 
 IDS = ["a", "b", "c", "d"]
 TARGETS = {"a": 1.0, "b": -1.0, "c": 0.2, "d": 0.0}
@@ -251,13 +251,12 @@ def test_a_closed_form_that_is_not_the_samplers_step_is_refused(client: Client, 
 
 
 def leave_the_adapter_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = Session._denoise
 
-    def without(self: Session, *arguments: object) -> object:
-        with self.model.reference():
-            return plain(self, *arguments)
+    def without(model: Model, *arguments: object) -> object:
+        with model.reference():
+            return denoise(model, *arguments)
 
-    monkeypatch.setattr(Session, "_denoise", without)
+    monkeypatch.setattr("vard_worker.session.denoise", without)
 
 
 def test_sampling_without_the_adapter_is_refused_at_once(client: Client, tiny_sd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,7 +339,7 @@ def test_a_first_improvement_that_sampling_does_not_follow_is_undone(opened: Cli
 def test_a_first_step_that_sees_a_kl_is_refused(opened: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     opened.sample(IDS)
     opened.fit(TARGETS, steps=10)
-    monkeypatch.setattr("vard_worker.session.kl", lambda mean, reference, sigma_B: (mean - mean.roll(1)).flatten(1).square().sum(1))
+    monkeypatch.setattr("vard_worker.objectives.batch.kl", lambda mean, reference, sigma_B: (mean - mean.roll(1)).flatten(1).square().sum(1))
     with refused(pb.INCONSISTENT) as caught:
         opened.improve(IDS)
     assert "before any training" in caught.value.message

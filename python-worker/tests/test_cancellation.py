@@ -16,8 +16,8 @@ from conftest import Client, images, open_request, refused
 from vard.v1 import worker_pb2 as pb
 from vard.v1 import worker_pb2_grpc
 from vard_worker.checkpoint import ADAPTER, OPTIMIZERS, STATE, TRAJECTORIES, VALUE
+from vard_worker.sampling import denoise
 from vard_worker.server import Settings, start
-from vard_worker.session import Session
 
 IDS = ["a", "b", "c"]
 TARGETS = {"a": 1.0, "b": -1.0, "c": 0.0}
@@ -47,7 +47,7 @@ def state(client: Client, folder: Path) -> dict[str, object]:
     client.call("Save", pb.SaveRequest(session_id=client.session_id, path=str(folder)))
     tensors = {name: load_file(folder / name) for name in (ADAPTER, VALUE, OPTIMIZERS, TRAJECTORIES)}
     state = json.loads((folder / STATE).read_text())
-    del state["open"]["sessionId"], state["last_response"]  # names it; has the seconds it took
+    del state["settings"]["session_id"], state["last_response"]  # names it; has the seconds it took
     return state | {f"{name} {key}": tensor.numpy().tobytes() for name, part in tensors.items() for key, tensor in part.items()}
 
 
@@ -122,9 +122,8 @@ def worker() -> Iterator[worker_pb2_grpc.WorkerServiceStub]:
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """When each of the worker's denoising batches has begun its steps; every step is slowed to 150 ms."""
     begun: list[float] = []
-    plain = Session._denoise
 
-    def slow(self: Session, specs: list, request: pb.SampleRequest, cancelled: Callable[[], bool]) -> object:
+    def slow(model: object, specs: list, sampling: object, cancelled: Callable[[], bool]) -> object:
         def asked() -> bool:
             time.sleep(0.15)
             if cancelled():
@@ -132,9 +131,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
             begun.append(time.monotonic())
             return False
 
-        return plain(self, specs, request, asked)
+        return denoise(model, specs, sampling, asked)
 
-    monkeypatch.setattr(Session, "_denoise", slow)
+    monkeypatch.setattr("vard_worker.session.denoise", slow)
     return begun
 
 

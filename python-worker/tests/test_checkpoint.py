@@ -8,14 +8,15 @@ import resource
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
 
-from conftest import Client, refused
+from conftest import Client, open_request, refused
 from vard.v1 import worker_pb2 as pb
-from vard_worker.checkpoint import FILES, MANIFEST, STATE, manifest_of, sha256, unfinished, verify
+from vard_worker.checkpoint import FILES, MANIFEST, STATE, fingerprint, manifest_of, sha256, unfinished, verify
 from vard_worker.errors import WorkerError
 
 IDS = ["a", "b", "c", "d"]
@@ -240,12 +241,15 @@ WELL_FORMED: dict[str, Callable[[dict], object]] = {
     "an operation that is text": lambda state: state.update(operation="3"),
     "trajectories that are a number": lambda state: state.update(trajectories=4),
     "a trajectory that was not saved": lambda state: state["trajectories"].append({"id": "z", "prompt": "", "kl": None}),
-    "an unknown field": lambda state: state["open"].update(colour="red"),
+    "an unknown field": lambda state: state["settings"].update(colour="red"),
     "a digest that is not base64": lambda state: state.update(last_digest="é"),
-    "fewer steps": lambda state: state["open"]["sampler"].update(steps=3),
-    "an adapter of another rank": lambda state: state["open"]["model"]["adapter"].update(rank=2),
-    "no value network": lambda state: state["open"].pop("value"),
-    "a value network of another width": lambda state: state["open"]["value"].update(width=32),
+    "no sampler": lambda state: state["settings"].pop("sampler"),
+    "a rank that is text": lambda state: state["settings"]["model"]["adapter"].update(rank="4"),
+    "an unknown key": lambda state: state["settings"]["model"].update(colour="red"),
+    "fewer steps": lambda state: state["settings"]["sampler"].update(steps=3),
+    "an adapter of another rank": lambda state: state["settings"]["model"]["adapter"].update(rank=2),
+    "no value network": lambda state: state["settings"].update(value=None),
+    "a value network of another width": lambda state: state["settings"]["value"].update(width=32),
 }
 
 
@@ -323,3 +327,56 @@ def test_a_checkpoint_without_a_fingerprint_is_restored(trained: Client, tmp_pat
     (folder / STATE).write_text(json.dumps(state))
     rehash(folder, STATE)
     restore(trained, folder, "restored")
+
+
+def as_format_2(folder: Path, checkpoint: Path, eta: float) -> None:
+    """Makes a checkpoint what earlier versions wrote: how it was opened is the JSON of the protocol's message, which leaves
+    out what is 0."""
+    state = json.loads((folder / STATE).read_text())
+    del state["settings"]
+    state["open"] = {
+        "sessionId": "s",
+        "model": {
+            "checkpoint": str(checkpoint),
+            "dtype": "FLOAT32",
+            "device": "cpu",
+            "adapter": {"rank": 4, "alpha": 8.0, "targets": ["to_q", "to_k", "to_v", "to_out.0"]},
+        },
+        "sampler": {"kind": "DDIM", "steps": 5, "guidance": 3.0} | ({"eta": eta} if eta else {}),
+        "value": {"kind": "CONV", "width": 16},
+        "seed": "7",
+    }
+    (folder / STATE).write_text(json.dumps(state))
+    manifest = json.loads((folder / MANIFEST).read_text())
+    files = manifest["files"] | {STATE: {"bytes": (folder / STATE).stat().st_size, "sha256": sha256(folder / STATE)}}
+    content = {"format": 2, "files": files}
+    (folder / MANIFEST).write_text(json.dumps({**content, "sha256": fingerprint(content)}))
+
+
+@pytest.mark.parametrize("eta", [1.0, 0.0])
+def test_a_checkpoint_of_format_2_is_read(client: Client, tiny_sd: Path, tmp_path: Path, eta: float) -> None:
+    request = open_request(tiny_sd)
+    request.sampler.eta = eta
+    client.call("Open", request)
+    client.sample(IDS)
+    client.fit(TARGETS)
+    client.improve(IDS)
+    folder = save(client, tmp_path / "c")
+    as_format_2(folder, tiny_sd, eta)
+    restored = restore(client, folder, "restored")
+    sessions = client.handler.sessions
+    assert replace(sessions["restored"].settings, session_id="s") == sessions["s"].settings
+    assert go_on(restored, tmp_path / "one") == go_on(client, tmp_path / "other")
+
+
+@pytest.mark.parametrize(("format_", "by"), [(1, None), (4, "9.1.0")])
+def test_a_format_that_is_not_known_is_refused_by_name(trained: Client, tmp_path: Path, format_: int, by: str | None) -> None:
+    folder = save(trained, tmp_path / "c")
+    manifest = json.loads((folder / MANIFEST).read_text())
+    content = {"format": format_, "files": manifest["files"]} | ({"written_by": by} if by else {})
+    (folder / MANIFEST).write_text(json.dumps({**content, "sha256": fingerprint(content)}))
+    with refused(pb.CORRUPT_CHECKPOINT) as caught:
+        restore(trained, folder, "r")
+    assert f"its format is {format_}" in caught.value.message
+    assert "reads 2 and 3" in caught.value.message
+    assert (f"vard {by}" if by else "the version of vard that wrote it") in caught.value.message

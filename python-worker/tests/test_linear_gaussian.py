@@ -18,12 +18,16 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor, nn
 
-from vard.v1 import worker_pb2 as pb
 from vard_worker.chains.ddim import Ddim
 from vard_worker.families import Family
 from vard_worker.model import Model
+from vard_worker.objectives import ClippedRatio, Vard
 from vard_worker.policies import Policies
+from vard_worker.sampling import denoise
 from vard_worker.session import Session
+from vard_worker.settings import AdapterSettings, ModelSettings, OpenSettings, SamplerSettings
+from vard_worker.trainer import Descent
+from vard_worker.trajectories import Sampling, Target, TrajectorySpec
 
 STEPS, MEAN, DEVIATION = 8, 0.5, 0.8
 REWARD = torch.tensor([0.6, -0.3, 0.0, 0.9])
@@ -106,7 +110,7 @@ def toy() -> Session:
     model.net.output_per_sigma = torch.where(chain.sigma > 0, chain.sigma / mean_per_output, 0.0)
     value = LinearValue(chain.state_timesteps)
     return Session(
-        request=pb.OpenRequest(session_id="toy"),
+        settings=OpenSettings("toy", ModelSettings("toy", AdapterSettings(1, 1.0)), SamplerSettings(STEPS)),
         model=model,
         value=value,
         policy_optimizer=torch.optim.AdamW([model.net.lora_shift], weight_decay=0.0),
@@ -141,28 +145,23 @@ def train(session: Session, eta: float, iterations: int = 25) -> tuple[Tensor, f
         rate = 0.5 ** (iteration // 5)
         ids = [f"{iteration}-{i}" for i in range(N)]
         list(session.sample(request(ids, 1_000 * iteration, retain=True), never))
-        targets = [pb.Target(trajectory_id=name, value=float(REWARD @ held.states[-1].flatten())) for name, held in session.trajectories.items()]
-        session.fit_value(pb.FitValueRequest(targets=targets, steps=60, batch=N, learning_rate=0.1 * rate, seed=iteration), never)
-        session.improve_policy(
-            pb.ImprovePolicyRequest(
-                trajectory_ids=ids, steps=20, batch=N, learning_rate=0.1 * rate, seed=iteration, kl_weight=eta, value=pb.ValueObjective()
-            ),
-            never,
-        )
+        targets = [Target(name, float(REWARD @ held.states[-1].flatten())) for name, held in session.trajectories.items()]
+        session.fit_value(targets, Descent(steps=60, batch=N, learning_rate=0.1 * rate, seed=iteration), never)
+        session.improve_policy(ids, Vard(), eta, Descent(steps=20, batch=N, learning_rate=0.1 * rate, seed=iteration), never)
         session.release([name for name in session.trajectories if int(name.split("-")[0]) <= iteration - 8])
     # The same seeds as the prior's: the noise cancels, and the difference is the shift itself.
     chunks = list(session.sample(request([f"e{i}" for i in range(64)], 0, measure_kl=True), never))
     return (finished(session, 10_000) - prior).mean(0), sum(kl for chunk in chunks for kl in chunk.kl) / 64
 
 
-def request(ids: list[str], first_seed: int, **flags: bool) -> pb.SampleRequest:
-    specs = [pb.TrajectorySpec(id=name, seed=first_seed + i) for i, name in enumerate(ids)]
-    return pb.SampleRequest(trajectories=specs, batch=N, **flags)
+def request(ids: list[str], first_seed: int, **flags: bool) -> Sampling:
+    return Sampling(tuple(TrajectorySpec(name, "", first_seed + i) for i, name in enumerate(ids)), N, **flags)
 
 
 def finished(session: Session, first_seed: int) -> Tensor:
     """x_0 of 64 trajectories, (64, 4)."""
-    _, x = session._denoise(request([str(i) for i in range(64)], first_seed).trajectories, pb.SampleRequest(), lambda: False)
+    sampling = request([str(i) for i in range(64)], first_seed)
+    _, x = denoise(session.model, sampling.specs, sampling, lambda: False)
     return x.flatten(1)
 
 
@@ -183,13 +182,8 @@ def test_ddpo_raises_the_expected_reward() -> None:
         list(session.sample(request(ids, 1_000 * iteration, retain=True), lambda: False))
         rewards = torch.stack([session.trajectories[name].states[-1].flatten() @ REWARD for name in ids])
         advantages = ((rewards - rewards.mean()) / rewards.std()).tolist()
-        session.improve_policy(
-            pb.ImprovePolicyRequest(
-                trajectory_ids=ids, steps=STEPS, batch=N, learning_rate=0.02, seed=iteration,
-                clipped_ratio=pb.ClippedRatioObjective(advantages=advantages, clip=0.1),
-            ),
-            lambda: False,
-        )  # fmt: skip
+        objective = ClippedRatio(advantage=tuple(advantages), clip=0.1)
+        session.improve_policy(ids, objective, 0.0, Descent(steps=STEPS, batch=N, learning_rate=0.02, seed=iteration), lambda: False)
         session.release(ids)
     gained = ((finished(session, 10_000) - prior) @ REWARD).mean().item()
     assert gained > 0.5 * (prior @ REWARD).std().item()

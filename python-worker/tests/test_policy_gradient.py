@@ -8,12 +8,14 @@ import torch
 from conftest import Client
 from vard.v1 import worker_pb2 as pb
 from vard_worker.families import Condition
+from vard_worker.objectives import ClippedRatio, Vard
+from vard_worker.objectives.batch import Batch
 from vard_worker.session import Session
 from vard_worker.trajectories import Trajectory
 
 OBJECTIVES = {
-    "vard": {"value": pb.ValueObjective()},
-    "ddpo": {"clipped_ratio": pb.ClippedRatioObjective(advantages=[1.0, -2.0, 0.5], clip=10.0)},
+    "vard": Vard(),
+    "ddpo": ClippedRatio(advantage=(1.0, -2.0, 0.5), clip=10.0),
 }
 
 
@@ -22,12 +24,12 @@ OBJECTIVES = {
 def test_autograd_agrees_with_finite_differences(opened: Client, tiny_sd, objective: str, value: str) -> None:
     config = pb.ValueConfig(kind=pb.ValueConfig.Kind.Value(value), width=16)
     session = in_float64(opened, tiny_sd, config)
-    request = pb.ImprovePolicyRequest(kl_weight=0.3, **OBJECTIVES[objective])
     held, pairs = list(session.trajectories.values()), [(0, 0), (1, 2), (2, 4), (0, 3)]
     parameters = session.model.policies.parameters()
 
     def loss() -> torch.Tensor:
-        return session.policy_loss(request, held, pairs, torch.Generator().manual_seed(5)).loss
+        noise = session.noise(OBJECTIVES[objective], len(pairs), torch.Generator().manual_seed(5))
+        return OBJECTIVES[objective].loss(Batch(session.model, session.value, held, pairs, 0.3, noise)).loss
 
     gradient = torch.autograd.grad(loss(), parameters)
     draw = torch.Generator().manual_seed(11)

@@ -10,7 +10,7 @@ import torch
 
 from conftest import STEPS, Client, images
 from vard.v1 import worker_pb2 as pb
-from vard_worker.training import stratified_pairs
+from vard_worker.trainer import stratified_pairs
 
 IDS = [f"t{i}" for i in range(6)]
 

@@ -22,16 +22,18 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch import nn
 
-from vard.v1 import worker_pb2 as pb
 from vard_worker.errors import Cancellation, Code, WorkerError, is_out_of_memory
 from vard_worker.finite import not_finite
 from vard_worker.families import Drawn
 from vard_worker.model import Model
+from vard_worker.objectives import ClippedRatio, Objective, Vard
+from vard_worker.objectives.batch import Batch
 from vard_worker.policies import ADAPTER
-from vard_worker.training import frozen
+from vard_worker.trainer import frozen
+from vard_worker.trajectories import Sampling, Target, TrajectorySpec
 
 if TYPE_CHECKING:
-    from vard_worker.session import Session
+    from vard_worker.session import PolicyStep, Session
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +68,7 @@ def try_out(session: Session, cancelled: Cancellation) -> None:
             check_pipeline(trial, drawn, cancelled)
         if session.value is not None:
             with canary("a first value", session, "algorithm.value.kind", "use algorithm.value.kind: conv"):
-                targets = [pb.Target(trajectory_id=name) for name in trial.trajectories]
-                trial.evaluate(pb.EvaluateRequest(targets=targets, batch=len(IDS)), cancelled)
+                trial.evaluate([Target(name, 0.0) for name in trial.trajectories], len(IDS), cancelled)
         with canary("a gradient reaches every target", session):
             check_gradient(trial)
         with canary("sampling follows the adapter", session):
@@ -134,21 +135,21 @@ def check_gradient(trial: Session) -> None:
     """
     model, chain = trial.model, trial.model.chain
     if trial.value is not None:
-        objective = {"value": pb.ValueObjective()}
+        objective: Objective = Vard()
     elif (chain.sigma > 0).any():
-        objective = {"clipped_ratio": pb.ClippedRatioObjective(advantages=[1.0], clip=1.0)}
+        objective = ClippedRatio(advantage=(1.0,), clip=1.0)
     else:
         # A likelihood ratio needs noise. Whether such a run may be begun is not decided here.
         return
-    request = pb.ImprovePolicyRequest(**objective)
     held = [trial.trajectories[IDS[0]]]
-    noise = torch.Generator("cpu").manual_seed(SEEDS[0])
+    generator = torch.Generator("cpu").manual_seed(SEEDS[0])
     layers = model.policies.layers()
     try:
         with frozen(trial.value), awake(trial.value):
             # One after the other: a run whose batches are small may have no memory for three.
             for k in range(chain.steps):
-                trial.policy_loss(request, held, [(0, k)], noise).loss.backward()
+                batch = Batch(model, trial.value, held, [(0, k)], kl_weight=0.0, noise=trial.noise(objective, 1, generator))
+                objective.loss(batch).loss.backward()
         gradients = {name: layer.lora_B[ADAPTER].weight.grad for name, layer in layers.items()}
         weights = [(f"the gradient of {name}", gradient) for name, gradient in gradients.items() if gradient is not None]
         if (name := not_finite(weights)) is not None:
@@ -168,7 +169,7 @@ def check_gradient(trial: Session) -> None:
 # ------------------------------------------------------------------------------------------------------ later
 
 
-def check_first_improvement(session: Session, first: pb.PolicyStep) -> None:
+def check_first_improvement(session: Session, first: PolicyStep) -> None:
     """After the steps that took the adapter from its start: the first of them saw a KL of 0, and the sampler draws what the
     new policy draws."""
     model = session.model
@@ -202,7 +203,7 @@ def canary(name: str, session: Session | None = None, field: str = "model.checkp
     except Exception as error:
         if session is None or is_out_of_memory(error):
             raise
-        why = f"{field}: {session.request.model.checkpoint}: trying it out failed ({name}): {type(error).__name__}: {error}; {cure}"
+        why = f"{field}: {session.settings.model.checkpoint}: trying it out failed ({name}): {type(error).__name__}: {error}; {cure}"
         raise WorkerError(Code.MODEL_NOT_LOADABLE, why, field) from error
     log.info("canary: %s: %.3f s", name, time.perf_counter() - started)
 
@@ -215,14 +216,12 @@ def short(session: Session) -> Session:
 def sampled(trial: Session, cancelled: Cancellation, measure_kl: bool = False) -> Drawn:
     """Two pictures by the session's own sampling, in one batch."""
     conditional = trial.model.family.prompted
-    specs = [
-        pb.TrajectorySpec(id=name, prompt=prompt if conditional else "", seed=seed)
+    specs = tuple(
+        TrajectorySpec(name, prompt if conditional else "", seed)
         for name, prompt, seed in zip(IDS, PROMPTS, SEEDS, strict=True)
-    ]
-    request = pb.SampleRequest(trajectories=specs, batch=len(IDS), retain=True, measure_kl=measure_kl)
-    chunks = list(trial.sample(request, cancelled))
+    )
+    parts = [images.pixels for images in trial.sample(Sampling(specs, len(IDS), retain=True, measure_kl=measure_kl), cancelled)]
     x = torch.stack([trial.trajectories[name].states[-1] for name in IDS])
-    parts = [np.frombuffer(chunk.data, np.uint8).reshape(chunk.shape) for chunk in chunks]
     return trial.model.family.comparable(x, np.concatenate(parts))
 
 

@@ -20,26 +20,25 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import torch
-from google.protobuf import json_format
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from vard.v1 import worker_pb2 as pb
-from vard_worker import exported
+from vard_worker import __version__, exported
 from vard_worker.errors import Code, WorkerError
 from vard_worker.finite import demand_finite, not_finite
+from vard_worker.formats import FORMAT, READERS, settings_of, written
 from vard_worker.model_files import PICKLED
 from vard_worker.roots import Roots
 from vard_worker.session import LastChange, Session
 from vard_worker.trajectories import Trajectory
 from vard_worker.weights import check_same, check_same_configurations
 
-FORMAT = 2
 MANIFEST = "manifest.json"
 STATE = "session.json"
 ADAPTER = "adapter.safetensors"
@@ -132,7 +131,7 @@ def sweep(folder: Path) -> None:
 
 
 def manifest_of(files: dict[str, dict[str, object]]) -> str:
-    content = {"format": FORMAT, "files": files}
+    content = {"format": FORMAT, "written_by": __version__, "files": files}
     return json.dumps({**content, "sha256": fingerprint(content)}, indent=1)
 
 
@@ -156,7 +155,7 @@ def write(session: Session, folder: Path) -> None:
     state = {
         "weights": session.weights,
         "configurations": session.model.configurations,
-        "open": json_format.MessageToDict(session.request),
+        **written(session.settings),
         "operation": session.operation,
         "last_digest": base64.b64encode(session.last.digest).decode(),
         "last_response": base64.b64encode(session.last.response).decode(),
@@ -173,13 +172,10 @@ def write_tensors(tensors: dict[str, Tensor], file: Path) -> None:
 def restore(session_id: str, folder: Path, roots: Roots) -> Session:
     """Makes a session of a folder that ``save`` wrote, after checking every file of it."""
     try:
-        verify(folder)
+        written_as = verify(folder)
         state = json.loads((folder / STATE).read_text())
-        request = json_format.ParseDict(state["open"], pb.OpenRequest())
-        if not request.sampler.HasField("eta"):
-            # Written before η could be absent: 0, the default, was left out.
-            request.sampler.eta = 0.0
-        if (folder / VALUE).exists() != request.HasField("value"):
+        settings = replace(settings_of(state, written_as), session_id=session_id)
+        if (folder / VALUE).exists() != (settings.value is not None):
             raise ValueError(f"{STATE} and {VALUE} do not agree on whether there is a value network")
         tensors = {file.name: load_file(file) for file in folder.glob("*.safetensors")}
         for file, held in tensors.items():
@@ -187,14 +183,13 @@ def restore(session_id: str, folder: Path, roots: Roots) -> Session:
                 raise ValueError(f"{name} in {file} is NaN or infinite")
     except OSError as error:
         raise WorkerError(Code.STORAGE, f"{folder} could not be read: {error}", "path") from error
-    except (*MALFORMED, SafetensorError, json_format.ParseError) as error:
+    except (*MALFORMED, SafetensorError) as error:
         raise corrupt(folder, f"{type(error).__name__}: {error}") from error
-    request.session_id = session_id
     # Here a model that is not there, or is not allowed, shows as what it is.
-    session = Session.open(request, roots)
+    session = Session.open(settings, roots)
     # Checkpoints of earlier versions have neither.
-    check_same_configurations(session.model.configurations, state.get("configurations", session.model.configurations), request.model.checkpoint)
-    check_same(session.weights, state.get("weights", session.weights), request.model.checkpoint)
+    check_same_configurations(session.model.configurations, state.get("configurations", session.model.configurations), settings.model.checkpoint)
+    check_same(session.weights, state.get("weights", session.weights), settings.model.checkpoint)
     try:
         place(tensors[ADAPTER], trained(session.model.net))
         set_moments("policy", session.policy_optimizer, tensors[OPTIMIZERS])
@@ -221,14 +216,14 @@ def trajectory(name: dict[str, object], i: int, held: dict[str, Tensor], session
     return Trajectory(name["prompt"], states.to(session.model.device), log_probs.to(session.model.device), name["kl"])
 
 
-def verify(folder: Path) -> None:
-    """Raises CHECKPOINT_NOT_FOUND, CORRUPT_CHECKPOINT or UNSAFE_CHECKPOINT, naming the file."""
+def verify(folder: Path) -> int:
+    """The checkpoint's format. Raises CHECKPOINT_NOT_FOUND, CORRUPT_CHECKPOINT or UNSAFE_CHECKPOINT, naming the file."""
     if not folder.is_dir():
         raise WorkerError(Code.CHECKPOINT_NOT_FOUND, f"{folder}: no such folder", "path")
     present = {file.name: file for file in sorted(folder.iterdir())}
     if not present.keys() & {MANIFEST, *FILES}:
         raise WorkerError(Code.CHECKPOINT_NOT_FOUND, f"{folder}: nothing of a checkpoint is in it", "path")
-    files = read_manifest(folder)
+    written_as, files = read_manifest(folder)
     for name, file in present.items():
         if name not in files and name != MANIFEST:
             why = f"{name} is not in {MANIFEST}; a checkpoint holds safetensors and JSON of its own alone; remove it"
@@ -243,31 +238,40 @@ def verify(folder: Path) -> None:
             raise corrupt(folder, f"{name} is no plain file")
         if present[name].stat().st_size != size or sha256(present[name]) != digest:
             raise corrupt(folder, f"{name} is not as it was written: size or SHA-256 differs")
+    return written_as
 
 
-def read_manifest(folder: Path) -> dict[str, tuple[int, str]]:
-    """Each file's size and SHA-256."""
+def read_manifest(folder: Path) -> tuple[int, dict[str, tuple[int, str]]]:
+    """The format, and each file's size and SHA-256."""
     file = folder / MANIFEST
     if file.is_symlink() or not file.is_file():
         raise corrupt(folder, f"{MANIFEST} is missing")
     try:
         manifest = json.loads(file.read_text())
         own = manifest.pop("sha256")
-        written, files = manifest["format"], {name: (entry["bytes"], entry["sha256"]) for name, entry in manifest["files"].items()}
+        written_as, files = operator.index(manifest["format"]), {name: (entry["bytes"], entry["sha256"]) for name, entry in manifest["files"].items()}
     except (*MALFORMED, RecursionError) as error:
         raise corrupt(folder, f"{MANIFEST} is not readable: {type(error).__name__}: {error}") from error
     if own != fingerprint(manifest):
         raise corrupt(folder, f"{MANIFEST} is not as it was written: its SHA-256 differs")
-    if written != FORMAT:
-        raise corrupt(folder, f"its format is {written}; this worker reads {FORMAT}")
+    if written_as not in READERS:
+        raise unknown_format(folder, written_as, manifest.get("written_by"))
     other = files.keys() ^ set(FILES)
     if other - {VALUE}:
         raise corrupt(folder, f"{MANIFEST} does not name the files of a checkpoint: {sorted(other)}")
-    return files
+    return written_as, files
 
 
 def corrupt(folder: Path, why: str) -> WorkerError:
     return WorkerError(Code.CORRUPT_CHECKPOINT, f"{folder}: {why}; use an earlier checkpoint", "path")
+
+
+def unknown_format(folder: Path, written_as: int, by: object) -> WorkerError:
+    known = " and ".join(map(str, sorted(READERS)))
+    cure = f"resume the run with vard {by}, which wrote it" if by else "resume the run with the version of vard that wrote it"
+    return WorkerError(
+        Code.CORRUPT_CHECKPOINT, f"{folder}: its format is {written_as}; this worker ({__version__}) reads {known}; {cure}, or start a new run", "path"
+    )
 
 
 def trained(module: nn.Module) -> dict[str, Tensor]:

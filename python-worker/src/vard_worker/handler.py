@@ -18,20 +18,20 @@ import transformers
 from google.protobuf.message import DecodeError, Message
 
 from vard.v1 import worker_pb2 as pb
-from vard_worker import __version__, canaries, checkpoint
+from vard_worker import __version__, canaries, checkpoint, translate
 from vard_worker.checks import (
     MAX_BATCH,
-    check_improve,
+    check_descent,
     check_new_session,
-    check_sample,
-    check_steps,
+    check_sampling,
     check_targets,
     distinct,
+    finite,
     in_range,
 )
 from vard_worker.errors import Cancellation, Code, WorkerError, invalid, is_out_of_memory, stop_if
 from vard_worker.roots import Roots
-from vard_worker.session import LastChange, Session
+from vard_worker.session import Images, LastChange, Session
 
 log = logging.getLogger(__name__)
 
@@ -97,18 +97,18 @@ class WorkerHandler:
             diffusers_version=diffusers.__version__,
             devices=["cpu", *cuda],
             threads=torch.get_num_threads(),
-            sessions=[session.describe() for session in self.sessions.values()],
+            sessions=[translate.description(session.describe()) for session in self.sessions.values()],
             peak_memory_bytes=peak_memory(),
         )
 
     def open(self, request: pb.OpenRequest, cancelled: Cancellation) -> Iterator[Message]:
         check_new_session(request.session_id, self.sessions)
         started = time.monotonic()
-        session = Session.open(request, self._roots)
+        session = Session.open(translate.open_settings(request), self._roots)
         canaries.try_out(session, cancelled)
         stop_if(cancelled)
         self.sessions[request.session_id] = session
-        yield pb.OpenResponse(session=session.describe(), seconds=time.monotonic() - started)
+        yield pb.OpenResponse(session=translate.description(session.describe()), seconds=time.monotonic() - started)
 
     def close(self, request: pb.CloseRequest, cancelled: Cancellation) -> Iterator[Message]:
         self._session(request.session_id)
@@ -150,28 +150,29 @@ class WorkerHandler:
 
     def sample(self, request: pb.SampleRequest, cancelled: Cancellation) -> Iterator[Message]:
         session = self._session(request.session_id)
-        check_sample(request)
-        ids = [trajectory.id for trajectory in request.trajectories]
+        sampling = translate.sampling(request)
+        check_sampling(sampling)
+        ids = [spec.id for spec in sampling.specs]
         if not request.retain:
             if request.operation:
                 raise invalid("operation", f"{request.operation}, but without retain nothing changes; give 0")
-            yield from self._sampled(session.sample(request, cancelled), len(ids))
+            yield from self._sampled(session.sample(sampling, cancelled), len(ids))
         elif self._is_repeated(session, request):
-            yield from self._sampled(session.sampled_again(request), len(ids))
+            yield from self._sampled(session.sampled_again(sampling), len(ids))
         else:
             taken = [name for name in ids if name in session.trajectories]
             if taken:
                 raise WorkerError(Code.TRAJECTORY_EXISTS, f"trajectory {taken[0]!r} is held already; release it, or choose another id", "trajectories.id")
-            for part in self._sampled(session.sample(request, cancelled), len(ids)):
+            for part in self._sampled(session.sample(sampling, cancelled), len(ids)):
                 if part.HasField("summary"):
                     self._count(session, request, part)
                 yield part
 
     @staticmethod
-    def _sampled(chunks: Iterator[pb.ImageChunk], images: int) -> Iterator[pb.SampleResponse]:
+    def _sampled(drawn: Iterator[Images], images: int) -> Iterator[pb.SampleResponse]:
         started = time.monotonic()
-        for chunk in chunks:
-            yield pb.SampleResponse(images=chunk)
+        for chunk in drawn:
+            yield pb.SampleResponse(images=translate.image_chunk(chunk))
         yield pb.SampleResponse(summary=pb.SampleSummary(images=images, seconds=time.monotonic() - started))
 
     def release(self, request: pb.ReleaseRequest, cancelled: Cancellation) -> Iterator[Message]:
@@ -185,32 +186,37 @@ class WorkerHandler:
 
     def evaluate(self, request: pb.EvaluateRequest, cancelled: Cancellation) -> Iterator[Message]:
         session = self._session(request.session_id)
-        check_targets(request.targets)
+        targets = translate.targets(request.targets)
+        check_targets(targets)
         in_range("batch", request.batch, 1, MAX_BATCH)
         started = time.monotonic()
-        by_state = session.evaluate(request, cancelled)
-        yield pb.EvaluateResponse(by_state=by_state, seconds=time.monotonic() - started)
+        by_state = session.evaluate(targets, request.batch, cancelled)
+        yield pb.EvaluateResponse(by_state=map(translate.quality, by_state), seconds=time.monotonic() - started)
 
     def fit_value(self, request: pb.FitValueRequest, cancelled: Cancellation) -> Iterator[Message]:
         session = self._session(request.session_id)
-        check_targets(request.targets)
-        check_steps(request)
+        targets, descent = translate.targets(request.targets), translate.descent(request)
+        check_targets(targets)
+        check_descent(descent)
 
         def do() -> Message:
             started = time.monotonic()
-            losses = session.fit_value(request, cancelled)
+            losses = session.fit_value(targets, descent, cancelled)
             return pb.FitValueResponse(losses=losses, seconds=time.monotonic() - started)
 
         yield self._change(session, request, pb.FitValueResponse, do)
 
     def improve_policy(self, request: pb.ImprovePolicyRequest, cancelled: Cancellation) -> Iterator[Message]:
         session = self._session(request.session_id)
-        check_improve(request)
+        ids, descent = distinct("trajectory_ids", request.trajectory_ids), translate.descent(request)
+        check_descent(descent)
+        finite("kl_weight", request.kl_weight, least=0.0)
+        objective = translate.objective(request)
 
         def do() -> Message:
             started = time.monotonic()
-            steps = session.improve_policy(request, cancelled)
-            return pb.ImprovePolicyResponse(steps=steps, seconds=time.monotonic() - started)
+            steps = session.improve_policy(ids, objective, request.kl_weight, descent, cancelled)
+            return pb.ImprovePolicyResponse(steps=map(translate.policy_step, steps), seconds=time.monotonic() - started)
 
         yield self._change(session, request, pb.ImprovePolicyResponse, do)
 
@@ -228,7 +234,7 @@ class WorkerHandler:
         session = checkpoint.restore(request.session_id, self._roots.folder(request.path), self._roots)
         stop_if(cancelled)
         self.sessions[request.session_id] = session
-        yield pb.RestoreResponse(session=session.describe(), seconds=time.monotonic() - started)
+        yield pb.RestoreResponse(session=translate.description(session.describe()), seconds=time.monotonic() - started)
 
     def export(self, request: pb.ExportRequest, cancelled: Cancellation) -> Iterator[Message]:
         session = self._session(request.session_id)

@@ -9,7 +9,6 @@ from diffusers import DiffusionPipeline
 from huggingface_hub import hf_hub_download
 from torch import nn
 
-from vard.v1 import worker_pb2 as pb
 from vard_worker import chains, model_files, model_folder
 from vard_worker.chains import Chain, noise_schedule
 from vard_worker.errors import WorkerError, invalid, is_out_of_memory
@@ -17,11 +16,9 @@ from vard_worker.families import FAMILIES, Family
 from vard_worker.model import Model
 from vard_worker.policies import Policies
 from vard_worker.roots import Roots
+from vard_worker.settings import DTYPES, ModelSettings, SamplerSettings
 
-DTYPES = {pb.FLOAT32: torch.float32, pb.BFLOAT16: torch.bfloat16}
-
-
-def load(model: pb.ModelConfig, sampler: pb.SamplerConfig, seed: int, roots: Roots) -> Model:
+def load(model: ModelSettings, sampler: SamplerSettings, seed: int, roots: Roots) -> Model:
     """Loads a folder in diffusers format or a hub id, turns its scheduler into the chain asked for, adds the adapter."""
     device = choose_device(model.device)
     dtype = DTYPES[model.dtype]
@@ -39,7 +36,7 @@ def load(model: pb.ModelConfig, sampler: pb.SamplerConfig, seed: int, roots: Roo
     for part in pipeline.components.values():
         if isinstance(part, nn.Module):
             part.eval().requires_grad_(False).to(device)
-    family = kind(pipeline, sampler.guidance, dtype, model.height, model.width)
+    family = kind(pipeline, sampler.guidance, dtype, model.height or 0, model.width or 0)
     chain = make_chain(contents.chain, family, sampler, model.checkpoint)
 
     def fresh_net() -> nn.Module:
@@ -52,18 +49,12 @@ def load(model: pb.ModelConfig, sampler: pb.SamplerConfig, seed: int, roots: Roo
     return Model(family, chain, policies, fresh_net, contents.configurations)
 
 
-def kind_of(sampler: pb.SamplerConfig) -> str:
-    """As ``flow-sde``; an open enum's value may be one that this version does not know."""
-    kinds = pb.SamplerConfig.Kind
-    return kinds.Name(sampler.kind).lower().replace("_", "-") if sampler.kind in kinds.values() else str(sampler.kind)
-
-
-def chain_of(sampler: pb.SamplerConfig) -> type[Chain] | None:
+def chain_of(sampler: SamplerSettings) -> type[Chain] | None:
     """The chain that is asked for; None for the family's own."""
-    return None if sampler.kind == pb.SamplerConfig.KIND_UNSPECIFIED else chains.CHAINS[kind_of(sampler)]
+    return None if sampler.kind is None else chains.CHAINS[sampler.kind]
 
 
-def make_chain(kind: type[Chain], family: Family, sampler: pb.SamplerConfig, checkpoint: str) -> Chain:
+def make_chain(kind: type[Chain], family: Family, sampler: SamplerSettings, checkpoint: str) -> Chain:
     """The chain of the family's scheduler, which becomes the pipeline's."""
     scheduler = kind.scheduler_of(family.pipeline.scheduler, checkpoint, **family.scheduler_changes)
     trained = scheduler.config.num_train_timesteps
@@ -73,7 +64,7 @@ def make_chain(kind: type[Chain], family: Family, sampler: pb.SamplerConfig, che
     first = float(scheduler.timesteps.max())
     if kind.process == "diffusion" and first >= trained:
         raise invalid("sampler.steps", f"{sampler.steps} from the scheduler's steps_offset on begin at timestep {first:g}, beyond the {trained} it was trained for; give fewer")
-    eta = sampler.eta if sampler.HasField("eta") else kind.default_eta
+    eta = kind.default_eta if sampler.eta is None else sampler.eta
     kind.check_eta(scheduler, eta)
     try:
         chain = kind(scheduler, eta, family.device)
@@ -83,7 +74,7 @@ def make_chain(kind: type[Chain], family: Family, sampler: pb.SamplerConfig, che
     return chain
 
 
-def load_pipeline(folder: Path, contents: model_folder.Contents, dtype: torch.dtype, model: pb.ModelConfig) -> DiffusionPipeline:
+def load_pipeline(folder: Path, contents: model_folder.Contents, dtype: torch.dtype, model: ModelSettings) -> DiffusionPipeline:
     """The folder's pipeline, all of its networks in ``dtype``, whatever their files are in."""
     options = {"dtype": dtype, "use_safetensors": True}
     family = FAMILIES[contents.pipeline]
@@ -103,7 +94,7 @@ def load_pipeline(folder: Path, contents: model_folder.Contents, dtype: torch.dt
         raise not_loadable(model, f"{type(error).__name__}: {error}") from error
 
 
-def whole(kind: type[nn.Module], folder: Path, model: pb.ModelConfig, **options: object) -> nn.Module:
+def whole(kind: type[nn.Module], folder: Path, model: ModelSettings, **options: object) -> nn.Module:
     """A network all of whose weights are its file's: the libraries fill what is missing with random numbers, or not at all."""
     network, told = kind.from_pretrained(folder, output_loading_info=True, **options)
     lacking = sorted(told["missing_keys"]) + sorted(str(key) for key in told["mismatched_keys"])
@@ -116,7 +107,7 @@ def whole(kind: type[nn.Module], folder: Path, model: pb.ModelConfig, **options:
     return network
 
 
-def not_loadable(model: pb.ModelConfig, why: str) -> WorkerError:
+def not_loadable(model: ModelSettings, why: str) -> WorkerError:
     return model_files.not_loadable(model.checkpoint, why)
 
 
@@ -134,7 +125,7 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def download(model: pb.ModelConfig) -> Path:
+def download(model: ModelSettings) -> Path:
     """The folder of the hub's cache that a hub id's model is in, after fetching what is not there yet: configurations
     and safetensors, and no more than its index before that was looked at."""
     revision = model.revision or None

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import math
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
-from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 
-from vard.v1 import worker_pb2 as pb
-from vard_worker import canaries, policy
+from vard_worker import canaries
+from vard_worker.assessment import Quality, quality
 from vard_worker.checks import check_open
-from vard_worker.chains.gaussian import kl, log_prob
 from vard_worker.errors import Cancellation, Code, WorkerError, invalid, stop_if
 from vard_worker.finite import demand_finite
 from vard_worker.loading import load
 from vard_worker.model import Model
+from vard_worker.objectives.base import Need, Objective
+from vard_worker.objectives.batch import Batch
 from vard_worker.roots import Roots
-from vard_worker.training import all_or_nothing, frozen, parameters_of, stratified_pairs
-from vard_worker.trajectories import Trajectory
-from vard_worker.value import CONV_WIDTH, ENCODER_WIDTH, ConvValue, EncoderValue
+from vard_worker.sampling import denoise
+from vard_worker.settings import OpenSettings
+from vard_worker.trainer import Descent, Loss, Trainer, frozen, stratified_pairs
+from vard_worker.trajectories import Sampling, Target, Trajectory, at
+from vard_worker.value import value_network
 from vard_worker.weights import check_weights, fingerprint
 
 CHUNK_BYTES = 1 << 20
+
 
 @dataclass
 class LastChange:
@@ -35,9 +37,56 @@ class LastChange:
     response: bytes = b""
 
 
+@dataclass(frozen=True)
+class Images:
+    """Whole images, as many as about 1 MiB holds: uint8 (N, height, width, 3)."""
+
+    first: int
+    """Index of the first one among those asked for."""
+    pixels: np.ndarray
+    kl: list[float]
+    """Each one's trajectory KL in nats, where it was measured; else empty."""
+
+
+@dataclass(frozen=True)
+class PolicyStep:
+    """One gradient step on the adapter, measured before it."""
+
+    loss: float
+    kl_per_trajectory: float
+    """Estimate of Σ_t KL_t in nats: T times the mean over the minibatch."""
+    gradient_norm: float
+    metrics: dict[str, float]
+    """The objective's own by name, and ``objective``, the loss without the KL."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a session is; the fields are the protocol's ``SessionDescription``."""
+
+    session_id: str
+    operation: int
+    trajectory_ids: list[str]
+    pipeline: str
+    device: str
+    latent_shape: tuple[int, int, int]
+    image_shape: tuple[int, int, int]
+    timesteps: list[int]
+    sigmas: list[float]
+    model_parameters: int
+    adapter_parameters: int
+    value_parameters: int
+    conditional: bool
+    family: str
+    chain: str
+    eta: float
+    targets: list[str]
+    times: list[float]
+
+
 @dataclass
 class Session:
-    request: pb.OpenRequest
+    settings: OpenSettings
     model: Model
     value: nn.Module | None
     policy_optimizer: torch.optim.Optimizer
@@ -51,15 +100,15 @@ class Session:
     # ------------------------------------------------------------------------------------------------ opening
 
     @staticmethod
-    def open(request: pb.OpenRequest, roots: Roots = Roots()) -> Session:
-        check_open(request)
-        model = load(request.model, request.sampler, request.seed, roots)
+    def open(settings: OpenSettings, roots: Roots = Roots()) -> Session:
+        check_open(settings)
+        model = load(settings.model, settings.sampler, settings.seed, roots)
         with canaries.canary("the weights are numbers, and are known by a fingerprint"):
-            check_weights(model, request.model.checkpoint)
+            check_weights(model, settings.model.checkpoint)
             weights = fingerprint(model)
-        value = value_network(request.value, model, request.seed) if request.HasField("value") else None
+        value = None if settings.value is None else value_network(settings.value, model, settings.seed)
         return Session(
-            request=request,
+            settings=settings,
             model=model,
             value=value,
             policy_optimizer=torch.optim.AdamW(model.policies.parameters(), weight_decay=0.0),
@@ -67,11 +116,11 @@ class Session:
             weights=weights,
         )
 
-    def describe(self) -> pb.SessionDescription:
-        chain = self.model.chain
-        trained, family = self.model.policies.parameters(), self.model.family
-        return pb.SessionDescription(
-            session_id=self.request.session_id,
+    def describe(self) -> Description:
+        chain, family = self.model.chain, self.model.family
+        trained = self.model.policies.parameters()
+        return Description(
+            session_id=self.settings.session_id,
             operation=self.operation,
             trajectory_ids=list(self.trajectories),
             pipeline=type(family.pipeline).__name__,
@@ -87,223 +136,150 @@ class Session:
             family=family.name,
             chain=chain.kind,
             eta=chain.eta,
-            targets=self.request.model.adapter.targets or family.targets,
+            targets=list(self.settings.model.adapter.targets or family.targets),
             times=chain.timesteps.tolist(),
         )
 
     # ------------------------------------------------------------------------------------------------ sampling
 
-    def sample(self, request: pb.SampleRequest, cancelled: Cancellation) -> Iterator[pb.ImageChunk]:
+    def sample(self, sampling: Sampling, cancelled: Cancellation) -> Iterator[Images]:
         """Denoises batch by batch; each batch's images leave as soon as they are decoded.
 
         The trajectories join the session after the last one is done: all or none.
         """
-        if not self.model.family.prompted and any(spec.prompt for spec in request.trajectories):
+        if not self.model.family.prompted and any(spec.prompt for spec in sampling.specs):
             raise invalid("trajectories.prompt", "this model takes no prompt; leave it empty")
         kept: dict[str, Trajectory] = {}
-        for start in range(0, len(request.trajectories), request.batch):
-            specs = request.trajectories[start : start + request.batch]
-            drawn, finished = self._denoise(specs, request, cancelled)
-            if request.retain:
+        for start in range(0, len(sampling.specs), sampling.batch):
+            specs = sampling.specs[start : start + sampling.batch]
+            drawn, finished = denoise(self.model, specs, sampling, cancelled)
+            if sampling.retain:
                 kept.update(zip((spec.id for spec in specs), drawn, strict=True))
-            kls = [trajectory.kl for trajectory in drawn] if request.measure_kl else []
-            yield from self._chunks(start, finished, kls)
+            kls = [trajectory.kl for trajectory in drawn] if sampling.measure_kl else []
+            yield from self._images(start, finished, kls)
         self.trajectories.update(kept)
 
-    def sampled_again(self, request: pb.SampleRequest) -> Iterator[pb.ImageChunk]:
+    def sampled_again(self, sampling: Sampling) -> Iterator[Images]:
         """The images of trajectories that an earlier try of the same request drew."""
-        for start in range(0, len(request.trajectories), request.batch):
-            held = [self.trajectories[spec.id] for spec in request.trajectories[start : start + request.batch]]
-            kls = [trajectory.kl for trajectory in held] if request.measure_kl else []
-            yield from self._chunks(start, torch.stack([trajectory.states[-1] for trajectory in held]), kls)
+        for start in range(0, len(sampling.specs), sampling.batch):
+            held = [self.trajectories[spec.id] for spec in sampling.specs[start : start + sampling.batch]]
+            kls = [trajectory.kl for trajectory in held] if sampling.measure_kl else []
+            yield from self._images(start, torch.stack([trajectory.states[-1] for trajectory in held]), kls)
 
-    @torch.no_grad()
-    def _denoise(
-        self, specs: list[pb.TrajectorySpec], request: pb.SampleRequest, cancelled: Cancellation
-    ) -> tuple[list[Trajectory], Tensor]:
-        """A batch's trajectories, and their finished latents (B, C, H, W)."""
-        model, chain = self.model, self.model.chain
-        generators = [torch.Generator("cpu").manual_seed(spec.seed) for spec in specs]
-        condition = model.encode([spec.prompt for spec in specs])
-        x = randn_tensor((len(specs), *model.latent_shape), generators, model.device, torch.float32)
-        x = x * chain.init_noise_sigma
-        states, log_probs, kl_B = [x], [], torch.zeros(len(specs), device=model.device)
-        for k, t in enumerate(chain.timesteps):
-            stop_if(cancelled)
-            output = model.predict(x, t, condition)
-            x_prev = chain.step(output, k, x, generators)
-            step_B = torch.full((len(specs),), k, device=model.device)
-            if request.retain or request.measure_kl:
-                mean, sigma_B = chain.mean(output, x, step_B), chain.sigma_at(step_B)
-            if request.retain:
-                log_probs.append(log_prob(x_prev, mean, sigma_B))
-                states.append(x_prev)
-            if request.measure_kl:
-                with model.reference():
-                    reference = chain.mean(model.predict(x, t, condition), x, step_B)
-                kl_B += kl(mean, reference, sigma_B)
-            x = x_prev
-        recorded = {"a latent": x, "a KL": kl_B} | ({"a log-probability": torch.stack(log_probs)} if log_probs else {})
-        demand_finite("sampling", recorded.items(), "lower sampler.guidance, use float32, or go back to an earlier checkpoint")
-        kls = kl_B.tolist() if request.measure_kl else [None] * len(specs)
-        if request.retain:
-            states_BT, log_probs_BT = torch.stack(states, dim=1), torch.stack(log_probs, dim=1)
-        else:
-            states_BT, log_probs_BT = x[:, None], x.new_empty(len(specs), 0)
-        drawn = [
-            # Clones: a row of the batch would keep the whole batch alive.
-            Trajectory(spec.prompt, states_BT[i].clone(), log_probs_BT[i].clone(), kls[i])
-            for i, spec in enumerate(specs)
-        ]
-        return drawn, x
-
-    def _chunks(self, first: int, x_BCHW: Tensor, kls: list[float]) -> Iterator[pb.ImageChunk]:
+    def _images(self, first: int, x_BCHW: Tensor, kls: list[float]) -> Iterator[Images]:
         images = self.model.decode(x_BCHW)
         per_chunk = max(1, CHUNK_BYTES // images[0].nbytes)
         for start in range(0, len(images), per_chunk):
-            part = images[start : start + per_chunk]
-            data = part.tobytes()
-            yield pb.ImageChunk(
-                first=first + start,
-                shape=part.shape,
-                dtype=pb.UINT8,
-                data=data,
-                crc32=zlib.crc32(data),
-                kl=kls[start : start + per_chunk],
-            )
+            yield Images(first + start, images[start : start + per_chunk], kls[start : start + per_chunk])
 
-    def release(self, ids: list[str]) -> None:
+    def release(self, ids: Sequence[str]) -> None:
         self._held(ids)
         for trajectory_id in ids:
             del self.trajectories[trajectory_id]
 
     # ------------------------------------------------------------------------------------------------ value
 
-    def evaluate(self, request: pb.EvaluateRequest, cancelled: Cancellation) -> list[pb.ValueQuality]:
-        """The value network's error at each state of the chain, over the request's trajectories."""
+    def evaluate(self, targets: Sequence[Target], batch: int, cancelled: Cancellation) -> list[Quality]:
+        """The value network's error at each state of the chain, over the trajectories that the targets name; ``batch`` pairs
+        in one forward pass."""
         self._needs_value()
-        held = self._held([target.trajectory_id for target in request.targets])
-        target_N = torch.tensor([target.value for target in request.targets], dtype=torch.float64)
+        held = self._held([target.trajectory_id for target in targets])
+        target_N = torch.tensor([target.value for target in targets], dtype=torch.float64)
         states, timesteps = self.model.chain.steps + 1, self.model.chain.state_timesteps
         pairs = [(i, k) for k in range(states) for i in range(len(held))]
         predictions = []
-        for start in range(0, len(pairs), request.batch):
+        for start in range(0, len(pairs), batch):
             stop_if(cancelled)
             with torch.no_grad():
-                predictions.append(self._value_of(held, pairs[start : start + request.batch]).cpu())
+                predictions.append(self._value_of(held, pairs[start : start + batch]).cpu())
         value_SN = torch.cat(predictions).double().view(states, len(held))
         outputs = zip((f"its output at timestep {float(t):g}" for t in timesteps), value_SN, strict=True)
         demand_finite("the value network", outputs, "lower algorithm.value.learning-rate, or use float32")
-        return [
-            pb.ValueQuality(timestep=round(float(t)), **quality(value_N, target_N))
-            for t, value_N in zip(timesteps, value_SN, strict=True)
-        ]
+        return [quality(round(float(t)), value_N, target_N) for t, value_N in zip(timesteps, value_SN, strict=True)]
 
-    def fit_value(self, request: pb.FitValueRequest, cancelled: Cancellation) -> list[float]:
-        """Gradient steps on E[(V(x_t, t, c) - target)²], over (trajectory, state) pairs with t stratified."""
+    def fit_value(self, targets: Sequence[Target], descent: Descent, cancelled: Cancellation) -> list[float]:
+        """Gradient steps on E[(V(x_t, t, c) - target)²], over (trajectory, state) pairs with t stratified. Returns each
+        step's loss, measured before it."""
         self._needs_value()
-        held = self._held([target.trajectory_id for target in request.targets])
-        targets = [target.value for target in request.targets]
-        generator = torch.Generator("cpu").manual_seed(request.seed)
-        pairs = stratified_pairs(len(held), self.model.chain.steps + 1, request.steps * request.batch, generator, cancelled)
+        held = self._held([target.trajectory_id for target in targets])
+        generator = torch.Generator("cpu").manual_seed(descent.seed)
+        pairs = stratified_pairs(len(held), self.model.chain.steps + 1, descent.steps * descent.batch, generator, cancelled)
         losses = []
-        with all_or_nothing(self.value_optimizer):
-            for step in range(request.steps):
+        with Trainer(self.value_optimizer, descent) as trainer:
+            for batch in pairs.split(descent.batch):
                 stop_if(cancelled)
-                batch = pairs[step * request.batch : (step + 1) * request.batch].tolist()
-                target_B = torch.tensor([targets[i] for i, _ in batch], device=self.model.device)
-                loss = (self._value_of(held, batch) - target_B).square().mean()
-                self._descend(self.value_optimizer, loss, request.learning_rate, request.max_gradient_norm)
-                losses.append(loss.item())
+                drawn = batch.tolist()
+
+                def loss_of(rows: slice, drawn: list[tuple[int, int]] = drawn) -> tuple[Tensor, dict[str, Tensor]]:
+                    value_B = self._value_of(held, drawn[rows])
+                    target_B = torch.tensor([targets[i].value for i, _ in drawn[rows]], device=value_B.device)
+                    return (value_B - target_B).square().mean(), {}
+
+                losses.append(trainer.step(loss_of).loss)
             demand_finite("the value network", self.value.named_parameters(), "lower algorithm.value.learning-rate, or use float32")
         return losses
 
-    def _value_of(self, held: list[Trajectory], pairs: list[tuple[int, int]]) -> Tensor:
+    def _value_of(self, held: Sequence[Trajectory], pairs: Sequence[tuple[int, int]]) -> Tensor:
         """V at (trajectory, state) pairs, shape (B,)."""
-        x = torch.stack([held[i].states[k] for i, k in pairs])
         t = self.model.chain.state_timesteps[[k for _, k in pairs]]
-        return self.value(x, t, self.model.condition([held[i].prompt for i, _ in pairs]))
+        return self.value(at(held, pairs, self.model.device), t, self.model.condition([held[i].prompt for i, _ in pairs]))
 
     # ------------------------------------------------------------------------------------------------ policy
 
-    def improve_policy(self, request: pb.ImprovePolicyRequest, cancelled: Cancellation) -> list[pb.PolicyStep]:
+    def improve_policy(
+        self, ids: Sequence[str], objective: Objective, kl_weight: float, descent: Descent, cancelled: Cancellation
+    ) -> list[PolicyStep]:
         """Gradient steps on the adapter, over (trajectory, t) pairs with t stratified and x_t detached."""
-        by_value = request.WhichOneof("objective") == "value"
-        if by_value:
-            self._needs_value()
-        held = self._held(request.trajectory_ids)
-        generator = torch.Generator("cpu").manual_seed(request.seed)
-        pairs = stratified_pairs(len(held), self.model.chain.steps, request.steps * request.batch, generator, cancelled)
-        steps = []
-        at_start = self.model.policies.at_start()
-        with all_or_nothing(self.policy_optimizer), frozen(self.value):
-            for step in range(request.steps):
+        held = self._held(ids)
+        self._meets(objective, held)
+        model, steps = self.model, []
+        generator = torch.Generator("cpu").manual_seed(descent.seed)
+        pairs = stratified_pairs(len(held), model.chain.steps, descent.steps * descent.batch, generator, cancelled)
+        at_start = model.policies.at_start()
+        with Trainer(self.policy_optimizer, descent) as trainer, frozen(self.value):
+            prepared = objective.prepare(held)
+            for batch in pairs.split(descent.batch):
                 stop_if(cancelled)
-                batch = pairs[step * request.batch : (step + 1) * request.batch].tolist()
-                steps.append(self._improve_once(request, held, batch, generator))
-            demand_finite("the adapter", self.model.policies.weights().items(), "lower algorithm.policy.learning-rate, or use float32")
+                noise = self.noise(prepared, len(batch), generator)
+                drawn = batch.tolist()
+
+                def loss_of(
+                    rows: slice, drawn: list[tuple[int, int]] = drawn, noise: Tensor | None = noise
+                ) -> tuple[Tensor, dict[str, Tensor]]:
+                    part = Batch(model, self.value, held, drawn[rows], kl_weight, None if noise is None else noise[rows])
+                    terms = prepared.loss(part)
+                    return terms.loss, {"kl": terms.kl_B.mean(), "objective": terms.objective, **terms.metrics}
+
+                steps.append(self._policy_step(trainer, loss_of))
+            demand_finite("the adapter", model.policies.weights().items(), "lower algorithm.policy.learning-rate, or use float32")
             if at_start:
                 canaries.check_first_improvement(self, steps[0])
         return steps
 
-    def _improve_once(
-        self, request: pb.ImprovePolicyRequest, held: list[Trajectory], pairs: list[tuple[int, int]], generator: torch.Generator
-    ) -> pb.PolicyStep:
-        terms = self.policy_loss(request, held, pairs, generator)
-        norm = self._descend(self.policy_optimizer, terms.loss, request.learning_rate, request.max_gradient_norm)
-        return pb.PolicyStep(
-            loss=terms.loss.item(),
-            objective=terms.objective.item(),
-            kl_per_trajectory=self.model.chain.steps * terms.kl_B.mean().item(),
-            gradient_norm=norm,
-            clipped=terms.clipped.item(),
-        )
+    def _policy_step(self, trainer: Trainer, loss_of: Loss) -> PolicyStep:
+        step = trainer.step(loss_of)
+        kl_per_trajectory = self.model.chain.steps * step.told.pop("kl")
+        return PolicyStep(step.loss, kl_per_trajectory, step.gradient_norm, step.told)
 
-    def policy_loss(
-        self, request: pb.ImprovePolicyRequest, held: list[Trajectory], pairs: list[tuple[int, int]], generator: torch.Generator
-    ) -> policy.Terms:
-        """The request's loss over (trajectory, step) pairs; differentiable in the adapter. Noise comes from ``generator``."""
-        model, chain = self.model, self.model.chain
-        x = torch.stack([held[i].states[k] for i, k in pairs])
-        step_B = torch.tensor([k for _, k in pairs], device=model.device)
-        t_B, sigma_B = chain.timesteps[step_B], chain.sigma_at(step_B)
-        condition = model.condition([held[i].prompt for i, _ in pairs])
+    def noise(self, objective: Objective, rows: int, generator: torch.Generator) -> Tensor | None:
+        """A batch's noise, where the objective needs it. It is drawn for the batch and not for its pieces, so that it does
+        not depend on how large these are."""
+        if Need.NOISE not in objective.needs:
+            return None
+        return torch.randn((rows, *self.model.latent_shape), generator=generator).to(self.model.device)
 
-        with torch.no_grad(), model.reference():
-            reference = chain.mean(model.predict(x, t_B, condition), x, step_B)
-        mean = chain.mean(model.predict(x, t_B, condition), x, step_B)
-        kl_B = kl(mean, reference, sigma_B)
-        if request.WhichOneof("objective") == "value":
-            noise = torch.randn(x.shape, generator=generator).to(model.device)
-            x_prev = mean + sigma_B.view(-1, 1, 1, 1) * noise
-            value_B = self.value(x_prev, chain.state_timesteps[step_B + 1], condition)
-            return policy.value_loss(value_B, kl_B, request.kl_weight)
-        x_prev = torch.stack([held[i].states[k + 1] for i, k in pairs])
-        old_B = torch.stack([held[i].log_probs[k] for i, k in pairs])
-        advantages = request.clipped_ratio.advantages
-        advantage_B = torch.tensor([advantages[i] for i, _ in pairs], device=model.device)
-        new_B = log_prob(x_prev, mean, sigma_B)
-        return policy.clipped_ratio_loss(new_B, old_B, advantage_B, request.clipped_ratio.clip, kl_B, request.kl_weight)
+    def _meets(self, objective: Objective, held: Sequence[Trajectory]) -> None:
+        """Refuses an objective that needs what this session, or a trajectory, does not have."""
+        if Need.VALUE in objective.needs:
+            self._needs_value()
+        if Need.LOG_PROBS in objective.needs and not (self.model.chain.sigma > 0).any():
+            raise invalid("objective", f"{objective.kind} needs log-probabilities, and no step of this chain has noise: give a larger sampler.eta")
+        if Need.KL in objective.needs and any(trajectory.kl is None for trajectory in held):
+            raise invalid("objective", f"{objective.kind} needs each trajectory's KL: sample them with measure_kl")
 
     # ------------------------------------------------------------------------------------------------ shared
 
-    def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor, learning_rate: float, max_norm: float) -> float:
-        """One step of the optimiser. Returns the gradient's L2 norm before it was scaled down."""
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(parameters_of(optimizer), max_norm if max_norm > 0 else math.inf).item()
-        if not math.isfinite(loss.item()) or not math.isfinite(norm):
-            raise WorkerError(
-                Code.NOT_FINITE,
-                f"the loss became {loss.item():g} and its gradient's norm {norm:g}; lower the learning rate, or use float32",
-            )
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        return norm
-
-    def _held(self, ids: list[str]) -> list[Trajectory]:
+    def _held(self, ids: Sequence[str]) -> list[Trajectory]:
         unknown = [trajectory_id for trajectory_id in ids if trajectory_id not in self.trajectories]
         if unknown:
             raise WorkerError(
@@ -316,32 +292,6 @@ class Session:
     def _needs_value(self) -> None:
         if self.value is None:
             raise invalid("value", "this session was opened without a value network; open it with one")
-
-
-def value_network(config: pb.ValueConfig, model: Model, seed: int) -> nn.Module:
-    """The value network that the configuration names, with first weights drawn from ``seed``."""
-    family = model.family
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        if config.kind == pb.ValueConfig.CONV:
-            network = ConvValue(family.latent_shape, family.condition_width, family.tokens, config.width or CONV_WIDTH)
-        else:
-            encode, channels = model.encoder()
-            network = EncoderValue(encode, channels, family.condition_width, family.tokens, config.width or ENCODER_WIDTH)
-    return network.to(model.device)
-
-
-def quality(value_N: Tensor, target_N: Tensor) -> dict[str, float]:
-    """MSE, R² = 1 - Σ(target - V)² / Σ(target - mean)², and Pearson's correlation."""
-    error = (target_N - value_N).square()
-    spread = (target_N - target_N.mean()).square().sum().item()
-    both = math.sqrt(spread * (value_N - value_N.mean()).square().sum().item())
-    covariance = ((value_N - value_N.mean()) * (target_N - target_N.mean())).sum().item()
-    return {
-        "mse": error.mean().item(),
-        "r2": 1 - error.sum().item() / spread if spread > 0 else math.nan,
-        "correlation": covariance / both if both > 0 else math.nan,
-    }
 
 
 def count(parameters: Iterable[nn.Parameter]) -> int:

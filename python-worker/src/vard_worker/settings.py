@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 import torch
 
@@ -100,16 +100,31 @@ def to_json(settings: OpenSettings) -> dict[str, Any]:
 
 def from_json(content: dict[str, Any]) -> OpenSettings:
     """What ``to_json`` made. Raises TypeError, KeyError or ValueError for anything else."""
-    model = dict(content["model"])
-    adapter = dict(model["adapter"])
-    adapter["targets"] = tuple(adapter["targets"])
-    value = content["value"]
-    return OpenSettings(
-        **content
+    model, value = content["model"], content["value"]
+    adapter = model["adapter"] | {"targets": tuple(model["adapter"]["targets"])}
+    return checked(
+        OpenSettings,
+        content
         | {
-            "model": ModelSettings(**model | {"adapter": AdapterSettings(**adapter)}),
-            "sampler": SamplerSettings(**content["sampler"]),
-            "value": None if value is None else ValueSettings(**value),
-            "trajectories": TrajectorySettings(**content["trajectories"]),
-        }
+            "model": checked(ModelSettings, model | {"adapter": checked(AdapterSettings, adapter)}),
+            "sampler": checked(SamplerSettings, content["sampler"]),
+            "value": None if value is None else checked(ValueSettings, value),
+            "trajectories": checked(TrajectorySettings, content["trajectories"]),
+        },
     )
+
+
+S = TypeVar("S")
+
+
+def checked(kind: type[S], content: dict[str, Any]) -> S:
+    """One of these dataclasses; Python itself does not look at types, and a number given as text would go far."""
+    for name, expected in get_type_hints(kind).items():
+        held = content.get(name)
+        if isinstance(held, tuple):
+            expected, held = str, "" if all(isinstance(one, str) for one in held) else None
+        # To Python a boolean is a number, and a whole number no float.
+        allowed = expected | int if expected == float or expected == float | None else expected
+        if name in content and (not isinstance(held, allowed) or (isinstance(held, bool) and expected is not bool)):
+            raise TypeError(f"{name}: {held!r}")
+    return kind(**content)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import zlib
+from collections.abc import Iterable
 from typing import TypeVar
 
 from vard.v1 import worker_pb2 as pb
+from vard_worker import objectives
+from vard_worker.assessment import Quality
 from vard_worker.errors import WorkerError, invalid
+from vard_worker.objectives import Objective
+from vard_worker.session import Description, Images, PolicyStep
 from vard_worker.settings import (
     AdapterSettings,
     ModelSettings,
@@ -14,6 +21,8 @@ from vard_worker.settings import (
     TrajectorySettings,
     ValueSettings,
 )
+from vard_worker.trainer import Descent
+from vard_worker.trajectories import Sampling, Target, TrajectorySpec
 
 T = TypeVar("T")
 
@@ -61,6 +70,62 @@ def open_settings(request: pb.OpenRequest) -> OpenSettings:
 
 def value_settings(value: pb.ValueConfig) -> ValueSettings:
     return ValueSettings(known("value.kind", pb.ValueConfig.Kind, value.kind, VALUES), value.width or None)
+
+
+def sampling(request: pb.SampleRequest) -> Sampling:
+    specs = (TrajectorySpec(spec.id, spec.prompt, spec.seed) for spec in request.trajectories)
+    return Sampling(tuple(specs), request.batch, request.retain, request.measure_kl)
+
+
+def targets(messages: Iterable[pb.Target]) -> list[Target]:
+    return [Target(target.trajectory_id, target.value) for target in messages]
+
+
+def descent(request: pb.FitValueRequest | pb.ImprovePolicyRequest) -> Descent:
+    return Descent(request.steps, request.batch, request.learning_rate, request.max_gradient_norm, request.seed, request.micro_batch)
+
+
+def objective(request: pb.ImprovePolicyRequest) -> Objective:
+    """Raises INVALID_ARGUMENT for what is no registered objective, or not all that it takes."""
+    trajectories = len(request.trajectory_ids)
+    match request.WhichOneof("objective"):
+        case "value":
+            return objectives.build("vard", {}, {}, trajectories)
+        case "clipped_ratio":
+            told = {"advantage": "clipped_ratio.advantages", "clip": "clipped_ratio.clip"}
+            ratio = request.clipped_ratio
+            return objectives.build(
+                "clipped-ratio", {"clip": ratio.clip}, {"advantage": ratio.advantages}, trajectories, lambda group, name: told[name]
+            )
+        case "named":
+            series = {name: list(one.values) for name, one in request.named.series.items()}
+            return objectives.build(request.named.kind, dict(request.named.numbers), series, trajectories)
+        case _:
+            raise invalid("objective", f"missing; give named, with one of the kinds {', '.join(sorted(objectives.OBJECTIVES))}")
+
+
+def policy_step(step: PolicyStep) -> pb.PolicyStep:
+    return pb.PolicyStep(
+        loss=step.loss,
+        objective=step.metrics["objective"],
+        kl_per_trajectory=step.kl_per_trajectory,
+        gradient_norm=step.gradient_norm,
+        clipped=step.metrics.get("clipped", 0.0),
+        metrics=step.metrics,
+    )
+
+
+def image_chunk(images: Images) -> pb.ImageChunk:
+    data = images.pixels.tobytes()
+    return pb.ImageChunk(first=images.first, shape=images.pixels.shape, dtype=pb.UINT8, data=data, crc32=zlib.crc32(data), kl=images.kl)
+
+
+def quality(of: Quality) -> pb.ValueQuality:
+    return pb.ValueQuality(timestep=of.timestep, mse=of.mse, r2=of.r2, correlation=of.correlation)
+
+
+def description(of: Description) -> pb.SessionDescription:
+    return pb.SessionDescription(**{field.name: getattr(of, field.name) for field in dataclasses.fields(of)})
 
 
 def known(field: str, enum: object, value: int, names: dict[int, T]) -> T:

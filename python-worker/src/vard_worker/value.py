@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,10 @@ from torch import Tensor, nn
 
 from vard_worker.families import Condition
 from vard_worker.families.base import Features
+from vard_worker.settings import ValueSettings
+
+if TYPE_CHECKING:
+    from vard_worker.model import Model
 
 CONV_WIDTH = 64
 ENCODER_WIDTH = 256
@@ -128,3 +133,16 @@ class EncoderValue(nn.Module):
         # The encoder knows no timestep before 0: x_0 is, to it, a state with next to no noise.
         features = self.encode(x_BCHW, t_B.clamp(min=0), condition).to(self.project.weight.dtype)
         return self.head(self.block(self.project(features), modulation_BW), modulation_BW)
+
+
+def value_network(settings: ValueSettings, model: Model, seed: int) -> nn.Module:
+    """The value network that the settings name, with first weights drawn from ``seed``."""
+    family = model.family
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if settings.kind == "conv":
+            network = ConvValue(family.latent_shape, family.condition_width, family.tokens, settings.width or CONV_WIDTH)
+        else:
+            encode, channels = model.encoder()
+            network = EncoderValue(encode, channels, family.condition_width, family.tokens, settings.width or ENCODER_WIDTH)
+    return network.to(model.device)

@@ -1,0 +1,56 @@
+"""Denoising a batch of trajectories, each with a generator of its own, and slicing what is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+
+from vard_worker.chains.gaussian import kl, log_prob
+from vard_worker.errors import Cancellation, stop_if
+from vard_worker.finite import demand_finite
+from vard_worker.model import Model
+from vard_worker.trajectories import Sampling, Trajectory, TrajectorySpec
+
+
+@torch.no_grad()
+def denoise(
+    model: Model, specs: Sequence[TrajectorySpec], sampling: Sampling, cancelled: Cancellation
+) -> tuple[list[Trajectory], Tensor]:
+    """A batch's trajectories, and their finished latents (B, C, H, W). Without ``retain`` a trajectory is its x_0 alone."""
+    chain = model.chain
+    generators = [torch.Generator("cpu").manual_seed(spec.seed) for spec in specs]
+    condition = model.encode([spec.prompt for spec in specs])
+    x = randn_tensor((len(specs), *model.latent_shape), generators, model.device, torch.float32)
+    x = x * chain.init_noise_sigma
+    states, log_probs, kl_B = [x], [], torch.zeros(len(specs), device=model.device)
+    for k, t in enumerate(chain.timesteps):
+        stop_if(cancelled)
+        output = model.predict(x, t, condition)
+        x_prev = chain.step(output, k, x, generators)
+        step_B = torch.full((len(specs),), k, device=model.device)
+        if sampling.retain or sampling.measure_kl:
+            mean, sigma_B = chain.mean(output, x, step_B), chain.sigma_at(step_B)
+        if sampling.retain:
+            log_probs.append(log_prob(x_prev, mean, sigma_B))
+            states.append(x_prev)
+        if sampling.measure_kl:
+            with model.reference():
+                reference = chain.mean(model.predict(x, t, condition), x, step_B)
+            kl_B += kl(mean, reference, sigma_B)
+        x = x_prev
+    recorded = {"a latent": x, "a KL": kl_B} | ({"a log-probability": torch.stack(log_probs)} if log_probs else {})
+    demand_finite("sampling", recorded.items(), "lower sampler.guidance, use float32, or go back to an earlier checkpoint")
+    kls = kl_B.tolist() if sampling.measure_kl else [None] * len(specs)
+    if sampling.retain:
+        states_BT, log_probs_BT = torch.stack(states, dim=1), torch.stack(log_probs, dim=1)
+    else:
+        states_BT, log_probs_BT = x[:, None], x.new_empty(len(specs), 0)
+    drawn = [
+        # Clones: a row of the batch would keep the whole batch alive.
+        Trajectory(spec.prompt, states_BT[i].clone(), log_probs_BT[i].clone(), kls[i])
+        for i, spec in enumerate(specs)
+    ]
+    return drawn, x
