@@ -31,10 +31,9 @@ def main() -> None:
             return
         export.save(pipeline, arguments.out)
         if arguments.prompts:
-            lines = arguments.prompts.read_text().splitlines()
-            prompts = [line for line in lines if line and not line.startswith("#")]
-            # From the folder, so that the sheet shows what its users get.
-            images = export.sample(StableDiffusionPipeline.from_pretrained(arguments.out), prompts)
+            prompts = export.prompts_of(arguments.prompts)
+            # From the folder, so that the sheet shows what its users get; with eta 1, as reinforcement learning samples.
+            images = export.sample(StableDiffusionPipeline.from_pretrained(arguments.out), prompts, eta=1.0)
             export.sheet(images, prompts).save(arguments.out / "samples.png", optimize=True)
 
     train(recipe, data.load(arguments.cache), arguments.cache / "run", on_save)

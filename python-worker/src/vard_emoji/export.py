@@ -5,32 +5,26 @@ import shutil
 from pathlib import Path
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline, StableDiffusionPipeline
 from PIL import Image, ImageDraw, ImageFont
 
 COLUMNS, CELL, LABEL = 8, 96, 26
 
 
-def save(pipeline: StableDiffusionPipeline, out: Path) -> None:
-    """Write the pipeline to `out`, VAE and UNet in fp16 under the ordinary names; what else lies there (a card) stays.
+def save(pipeline: DiffusionPipeline, out: Path, halved: tuple[str, ...] = ("vae", "unet")) -> None:
+    """Write the pipeline to `out`, the `halved` parts in fp16 under the ordinary names; what else lies there (a card) stays.
 
     The new folder is written beside the old one and takes its place at once, so that a reader never sees half of it.
     """
     new, old = out.with_name(out.name + ".new"), out.with_name(out.name + ".old")
     for leftover in (new, old):
         shutil.rmtree(leftover, ignore_errors=True)
-    StableDiffusionPipeline(
-        vae=copy.deepcopy(pipeline.vae).half(),
-        unet=copy.deepcopy(pipeline.unet).half(),
-        # In float32: transformers 5 loads a model in the type it was saved in, diffusers in float32, and a text
-        # encoder in half precision before a UNet in single fails.
-        text_encoder=pipeline.text_encoder,
-        tokenizer=pipeline.tokenizer,
-        scheduler=pipeline.scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    ).save_pretrained(new)
+    # Text encoders in float32: transformers 5 loads a model in the type it was saved in, diffusers in float32, and a text
+    # encoder in half precision before a network in single fails.
+    parts = pipeline.components | {name: copy.deepcopy(getattr(pipeline, name)).half() for name in halved}
+    if isinstance(pipeline, StableDiffusionPipeline):
+        parts["requires_safety_checker"] = False
+    type(pipeline)(**parts).save_pretrained(new)
     if out.exists():
         for path in out.iterdir():
             if not (new / path.name).exists():
@@ -41,17 +35,17 @@ def save(pipeline: StableDiffusionPipeline, out: Path) -> None:
 
 
 def sample(
-    pipeline: StableDiffusionPipeline, prompts: list[str], *, steps: int = 20, guidance: float = 3.0, seed: int = 0
+    pipeline: DiffusionPipeline, prompts: list[str], *, steps: int = 20, guidance: float = 3.0, seed: int = 0, **options: object
 ) -> list[Image.Image]:
-    """One picture a prompt; DDIM with eta 1, the setting that reinforcement learning samples with."""
+    """One picture a prompt."""
     pipeline.set_progress_bar_config(disable=True)
     return pipeline(
-        prompts,
-        num_inference_steps=steps,
-        guidance_scale=guidance,
-        eta=1.0,
-        generator=torch.Generator().manual_seed(seed),
+        prompts, num_inference_steps=steps, guidance_scale=guidance, generator=torch.Generator().manual_seed(seed), **options
     ).images
+
+
+def prompts_of(file: Path) -> list[str]:
+    return [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
 
 
 def sheet(images: list[Image.Image], prompts: list[str]) -> Image.Image:
