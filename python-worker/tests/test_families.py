@@ -15,24 +15,32 @@ from vard.v1 import worker_pb2 as pb
 from vard_worker import testing
 
 IDS = ["a", "b", "c", "d"]
-FLOWS = ["tiny-sd3", "tiny-sd3-clip", "tiny-sd3-dual"]
-OWN = pb.SamplerConfig(steps=STEPS, guidance=3.0)
-"""The family's own chain, with its own η."""
+DIFFUSION = ["tiny-sdxl", "tiny-sdxl-v", "tiny-sdxl-pruned"]
+FLOWS = ["tiny-sd3", "tiny-sd3-clip", "tiny-sd3-dual", "tiny-flux", "tiny-flux-schnell"]
+KINDS = [*DIFFUSION, *FLOWS]
+
+
+def own(kind: str) -> pb.SamplerConfig:
+    """The family's own chain, with its own η."""
+    return pb.SamplerConfig(steps=STEPS, guidance=1.0 if kind == "tiny-flux-schnell" else 3.0)
 
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("families")
-    for kind in FLOWS:
+    for kind in KINDS:
         testing.CHECKPOINTS[kind]().save_pretrained(root / kind)
-    return {kind: root / kind for kind in FLOWS}
+    return {kind: root / kind for kind in KINDS}
 
 
 def open_own(client: Client, checkpoint: Path, **changes: object) -> pb.SessionDescription:
     """With the family's own chain, η and targets."""
     request = open_request(checkpoint)
-    request.sampler.CopyFrom(OWN)
+    request.sampler.CopyFrom(own(checkpoint.name))
     del request.model.adapter.targets[:]
+    if "flux" in checkpoint.name:
+        # Flux says nothing of its size; its pipeline's is 1024 pixels.
+        request.model.height = request.model.width = 32
     for name, change in changes.items():
         getattr(request, name).MergeFrom(change)
     return client.call("Open", request)[0].session
@@ -55,11 +63,11 @@ def plain(checkpoint: Path) -> DiffusionPipeline:
 
 @pytest.mark.parametrize("dtype", ["FLOAT32", "BFLOAT16"])
 @pytest.mark.parametrize("value", ["CONV", "ENCODER"])
-@pytest.mark.parametrize("kind", FLOWS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_three_iterations_change_what_plain_diffusers_draws(client: Client, checkpoints: dict[str, Path], tmp_path: Path, kind: str, value: str, dtype: str) -> None:
     config = pb.ValueConfig(kind=pb.ValueConfig.Kind.Value(value), width=16)
     session = open_own(client, checkpoints[kind], value=config, model=pb.ModelConfig(dtype=pb.DType.Value(dtype)))
-    assert session.chain == "flow-sde" and session.eta == 0.7 and len(session.times) == STEPS
+    assert (session.chain, session.eta) == (("flow-sde", 0.7) if kind in FLOWS else ("ddim", 1.0)) and len(session.times) == STEPS
     before = client.sample(["e1", "e2"], retain=False, measure_kl=True)
     assert client.kl == [0.0, 0.0]
     steps = train(client)
@@ -73,7 +81,7 @@ def test_three_iterations_change_what_plain_diffusers_draws(client: Client, chec
         pipe.set_progress_bar_config(disable=True)
         if with_lora:
             pipe.load_lora_weights(tmp_path)
-        return pipe(["cat"], num_inference_steps=STEPS, guidance_scale=3.0, generator=torch.Generator().manual_seed(1), output_type="np").images
+        return pipe(["cat"], num_inference_steps=STEPS, guidance_scale=own(kind).guidance, generator=torch.Generator().manual_seed(1), output_type="np", height=32, width=32).images
 
     assert np.abs(drawn(True) - drawn(False)).max() > 1e-4
 

@@ -81,7 +81,7 @@ def load_pipeline(folder: Path, contents: model_folder.Contents, dtype: torch.dt
     try:
         networks = {
             # A pipeline takes one variant for all its parts; here each part has the most precise that is there.
-            name: whole(part.network, folder / name, model, variant=contents.variants.get(name), **options)
+            name: whole(part.network, folder / name, model, variant=contents.variants.get(name), **options | {"dtype": family.dtype_of(name, config_of(folder / name, model), dtype)})
             for name, part in family.parts.items()
             if part.network is not None and name not in contents.absent
         }
@@ -92,6 +92,10 @@ def load_pipeline(folder: Path, contents: model_folder.Contents, dtype: torch.dt
         if is_out_of_memory(error):
             raise
         raise not_loadable(model, f"{type(error).__name__}: {error}") from error
+
+
+def config_of(part: Path, model: ModelSettings) -> dict[str, object]:
+    return model_files.read_json(part / "config.json", model.checkpoint)
 
 
 def whole(kind: type[nn.Module], folder: Path, model: ModelSettings, **options: object) -> nn.Module:

@@ -7,6 +7,7 @@ marginals have both: ``flow-sde`` and ``flow-cps``. With η = 0 each is the ODE,
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import ClassVar
 
 import diffusers
@@ -36,13 +37,24 @@ class StochasticScheduler(FlowMatchEulerDiscreteScheduler):
 
     eta: float = 0.0
     generators: list[torch.Generator] | None = None
+    shape: tuple[int, ...] | None = None
+    """Of an image's latents, where a pipeline keeps them in another: noise is drawn in this one, and packed then."""
+    pack: Callable[[Tensor], Tensor] | None = None
 
     def coefficients(self) -> Tensor:
         """a, b and σ of each step, shape (3, T), float64, from ``sigmas`` (T+1,), the last of which is 0."""
         raise NotImplementedError
 
-    def set_timesteps(self, *arguments: object, **named: object) -> None:
-        super().set_timesteps(*arguments, **named)
+    def set_timesteps(
+        self,
+        num_inference_steps: int | None = None,
+        device: str | torch.device | None = None,
+        sigmas: list[float] | None = None,
+        mu: float | None = None,
+        timesteps: list[float] | None = None,
+    ) -> None:
+        # Pipelines look for these names before they give them.
+        super().set_timesteps(num_inference_steps, device, sigmas, mu, timesteps)
         self.table = self.coefficients().to(torch.float32)
 
     def at(self, k: int) -> None:
@@ -57,7 +69,9 @@ class StochasticScheduler(FlowMatchEulerDiscreteScheduler):
             self._init_step_index(timestep)
         x, output = sample.to(torch.float32), model_output.to(torch.float32)
         a, b, sigma = self.table[:, self.step_index].tolist()
-        noise = randn_tensor(x.shape, self.generators, x.device, torch.float32)
+        noise = randn_tensor(x.shape if self.shape is None else (len(x), *self.shape), self.generators, x.device, torch.float32)
+        if self.pack is not None:
+            noise = self.pack(noise)
         previous = (a * x + b * output + sigma * noise).to(model_output.dtype)
         self._step_index += 1
         if not return_dict:

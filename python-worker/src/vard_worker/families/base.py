@@ -102,6 +102,11 @@ class Family(ABC):
         """Looks at the configurations of the folder's networks, and that they fit one another. Raises MODEL_NOT_LOADABLE,
         naming the file, the key and the cure; ``checkpoint`` is what the caller calls the folder."""
 
+    @classmethod
+    def dtype_of(cls, part: str, config: dict[str, object], dtype: torch.dtype) -> torch.dtype:
+        """What a part's weights are kept in, where ``dtype`` is asked for."""
+        return dtype
+
     # ------------------------------------------------------------------------------------ with its parts
 
     def __init__(self, pipeline: DiffusionPipeline, guidance: float, dtype: torch.dtype, height: int = 0, width: int = 0) -> None:

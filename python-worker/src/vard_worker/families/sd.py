@@ -67,10 +67,14 @@ class StableDiffusion(UNetFamily):
         with self.autocast():
             if "empty" not in condition:
                 return self.call(x_BCHW, t, condition).to(x_BCHW.dtype)
-            both = {"prompts": torch.cat([condition["empty"], condition["prompts"]])}
-            output = self.call(torch.cat([x_BCHW, x_BCHW]), t if t.ndim == 0 else torch.cat([t, t]), both).to(x_BCHW.dtype)
+            twice = t if t.ndim == 0 else torch.cat([t, t])
+            output = self.call(torch.cat([x_BCHW, x_BCHW]), twice, self.guided(condition)).to(x_BCHW.dtype)
         without, with_prompt = output.chunk(2)
         return without + self.guidance * (with_prompt - without)
+
+    def guided(self, condition: Condition) -> Condition:
+        """The condition without the prompt, and then the one with it."""
+        return {"prompts": torch.cat([condition["empty"], condition["prompts"]])}
 
     @torch.no_grad()
     def decode(self, x_BCHW: Tensor) -> np.ndarray:
@@ -92,6 +96,7 @@ class StableDiffusion(UNetFamily):
         decoded = self.dtype == torch.float32
         images = pipeline(
             list(drawing.prompts),
+            **self.size_options(),
             num_inference_steps=drawing.steps,
             guidance_scale=self.guidance,
             eta=drawing.eta,
@@ -102,6 +107,10 @@ class StableDiffusion(UNetFamily):
         ).images
         return Drawn(steps[-1], to_uint8(images) if decoded else None)
 
+    def size_options(self) -> dict[str, int]:
+        """Arguments of the pipeline's call that say how large the images are to be, beside the latents."""
+        return {}
+
     def pipeline_with(self, net: nn.Module) -> StableDiffusionPipeline:
         """A pipeline of its own, with the session's parts but this network."""
         pipeline = StableDiffusionPipeline(**self.pipeline.components | {"unet": net}, requires_safety_checker=False)
@@ -109,7 +118,7 @@ class StableDiffusion(UNetFamily):
         return pipeline
 
     def save_lora(self, folder: Path, weights: dict[str, Tensor], metadata: dict[str, object]) -> None:
-        StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=weights, unet_lora_adapter_metadata=metadata)
+        self.pipeline_class.save_lora_weights(folder, unet_lora_layers=weights, unet_lora_adapter_metadata=metadata)
 
     def load_lora(self, net: nn.Module, file: Path) -> None:
         self.pipeline_with(net).load_lora_weights(file.parent, weight_name=file.name)
