@@ -37,14 +37,20 @@ def checkpoint(kind: str, folder: Path) -> Path:
             testing.tiny_sd().unet.to(torch.float16).save_pretrained(folder / "unet", variant="fp16")
         case "pixels":
             testing.tiny_ddpm().save_pretrained(folder)
+        case tiny:
+            testing.CHECKPOINTS[tiny]().save_pretrained(folder)
     return folder
 
 
-def finished_run(client: Client, model: Path, sampler: dict[str, object], dtype: str, folder: Path) -> Path:
+def finished_run(client: Client, kind: str, sampler: dict[str, object], dtype: str, tmp_path: Path, size: tuple[int, int] = (0, 0)) -> Path:
     """A run's folder as the orchestrator leaves it; what it holds comes from a real session."""
+    folder, model = tmp_path / "run", checkpoint(kind, tmp_path / "model")
     request = open_request(model)
     request.model.dtype = pb.DType.Value(dtype.upper())
-    request.sampler.kind = pb.SamplerConfig.Kind.Value(str(sampler["kind"]).upper())
+    request.sampler.kind = pb.SamplerConfig.Kind.Value(str(sampler["kind"]).upper().replace("-", "_"))
+    if kind.startswith("tiny-"):
+        del request.model.adapter.targets[:]
+    request.model.height, request.model.width = size
     request.sampler.steps, request.sampler.guidance, request.sampler.eta = sampler["steps"], sampler["guidance"], sampler["eta"]
     conditional = client.call("Open", request)[0].session.conditional
     prompts = ("a cat", "two dogs") if conditional else ("",)
@@ -65,7 +71,7 @@ def finished_run(client: Client, model: Path, sampler: dict[str, object], dtype:
         Image.frombytes("RGB", (width, height), data).save(folder / "samples/0002" / f"{i:04}.png")
     (folder / "samples/evaluation.json").write_text(json.dumps(items))
     spec = {
-        "model": {"checkpoint": str(model), "device": "cpu", "dtype": dtype},
+        "model": {"checkpoint": str(model), "device": "cpu", "dtype": dtype} | ({"height": size[0], "width": size[1]} if any(size) else {}),
         "sampler": sampler | {"batch": 3},
         "threads": 1,
     }
@@ -82,6 +88,8 @@ def use_lora(run: Path) -> subprocess.CompletedProcess[str]:
 
 DDIM = {"kind": "ddim", "steps": 4, "guidance": 3.0, "eta": 1.0}
 DDPM = {"kind": "ddpm", "steps": 4, "guidance": 3.0, "eta": 1.0}
+SDE = {"kind": "flow-sde", "steps": 4, "guidance": 3.0, "eta": 0.7}
+CPS = SDE | {"kind": "flow-cps"}
 RUNS = {
     "ddim": ("sd", DDIM, "float32"),
     "ddim without noise or guidance": ("sd", DDIM | {"eta": 0.0, "guidance": 1.0}, "float32"),
@@ -95,13 +103,23 @@ RUNS = {
     "pixels, ddpm": ("pixels", DDPM | {"guidance": 1.0}, "float32"),
     "pixels, ddim": ("pixels", DDIM | {"guidance": 1.0, "eta": 0.5}, "float32"),
     "pixels, bfloat16": ("pixels", DDPM | {"guidance": 1.0}, "bfloat16"),
+    "SDXL": ("tiny-sdxl", DDIM, "float32"),
+    "SDXL, bfloat16, another size": ("tiny-sdxl", DDIM, "bfloat16", (64, 96)),
+    "SDXL without a middle block, ddpm": ("tiny-sdxl-pruned", DDPM, "float32"),
+    "SD 3, sde": ("tiny-sd3", SDE, "float32"),
+    "SD 3, bfloat16, another size": ("tiny-sd3", SDE, "bfloat16", (96, 64)),
+    "SD 3 without T5, cps": ("tiny-sd3-clip", CPS, "float32"),
+    "SD 3.5, no noise": ("tiny-sd3-dual", SDE | {"eta": 0.0, "guidance": 1.0}, "float32"),
+    "Flux dev, sde": ("tiny-flux", SDE, "float32", (32, 48)),
+    "Flux dev, bfloat16": ("tiny-flux", CPS, "bfloat16", (32, 32)),
+    "Flux schnell, cps": ("tiny-flux-schnell", CPS | {"guidance": 1.0}, "float32", (32, 32)),
 }
 
 
 @pytest.mark.parametrize("what", RUNS)
 def test_the_script_draws_the_last_evaluation_again(client: Client, tmp_path: Path, what: str) -> None:
-    kind, sampler, dtype = RUNS[what]
-    run = finished_run(client, checkpoint(kind, tmp_path / "model"), sampler, dtype, tmp_path / "run")
+    kind, sampler, dtype, *size = RUNS[what]
+    run = finished_run(client, kind, sampler, dtype, tmp_path, *size)
     done = use_lora(run)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "the same, pixel for pixel" in done.stdout
@@ -109,7 +127,7 @@ def test_the_script_draws_the_last_evaluation_again(client: Client, tmp_path: Pa
 
 
 def test_another_picture_fails_the_check(client: Client, tmp_path: Path) -> None:
-    run = finished_run(client, checkpoint("sd", tmp_path / "model"), DDIM, "float32", tmp_path / "run")
+    run = finished_run(client, "sd", DDIM, "float32", tmp_path)
     picture = run / "samples/0002/0003.png"
     with Image.open(picture) as image:
         image.putpixel((0, 0), tuple(255 - level for level in image.getpixel((0, 0))))
