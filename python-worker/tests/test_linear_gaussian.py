@@ -62,6 +62,9 @@ class LinearGaussian(Family):
     latent_shape, image_shape = (1, 2, 2), (2, 2, 3)
     check = draw = middle = save_lora = load_lora = None
 
+    def networks(self) -> dict[str, nn.Module]:
+        return {"unet": self.net}
+
     def encode(self, prompts: list[str]) -> None:
         return None
 
@@ -161,7 +164,7 @@ def request(ids: list[str], first_seed: int, **flags: bool) -> Sampling:
 def finished(session: Session, first_seed: int) -> Tensor:
     """x_0 of 64 trajectories, (64, 4)."""
     sampling = request([str(i) for i in range(64)], first_seed)
-    _, x = denoise(session.model, sampling.specs, sampling, lambda: False)
+    _, x = denoise(session.model, sampling.specs, sampling, session.settings.trajectories, lambda: False)
     return x.flatten(1)
 
 

@@ -29,6 +29,7 @@ from vard_worker.model import Model
 from vard_worker.objectives import ClippedRatio, Objective, Vard
 from vard_worker.objectives.batch import Batch
 from vard_worker.policies import ADAPTER
+from vard_worker.settings import TrajectorySettings
 from vard_worker.trainer import frozen
 from vard_worker.trajectories import Sampling, Target, TrajectorySpec
 
@@ -210,7 +211,9 @@ def canary(name: str, session: Session | None = None, field: str = "model.checkp
 
 def short(session: Session) -> Session:
     """The session with a chain of few steps and no trajectories: the same networks, the same code."""
-    return dataclasses.replace(session, model=session.model.shortened(STEPS), trajectories={})
+    # What is held against a pipeline's pictures is in its precision.
+    settings = dataclasses.replace(session.settings, trajectories=TrajectorySettings())
+    return dataclasses.replace(session, settings=settings, model=session.model.shortened(STEPS), trajectories={})
 
 
 def sampled(trial: Session, cancelled: Cancellation, measure_kl: bool = False) -> Drawn:

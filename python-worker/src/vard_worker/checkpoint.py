@@ -3,6 +3,7 @@
     manifest.json              size and SHA-256 of every other file, and of itself
     session.json               how it was opened, operation number, last answer, trajectories' names
     adapter.safetensors        the LoRA's weights
+    policies.safetensors       snapshots of them, where there are any: name, then the weight's name, with a colon between
     value.safetensors          the value network's weights
     optimizers.safetensors     both optimisers' moments and step counts
     trajectories.safetensors   every trajectory that is held
@@ -34,14 +35,17 @@ from vard_worker.errors import Code, WorkerError
 from vard_worker.finite import demand_finite, not_finite
 from vard_worker.formats import FORMAT, READERS, settings_of, written
 from vard_worker.model_files import PICKLED
+from vard_worker.policies import Policies
 from vard_worker.roots import Roots
 from vard_worker.session import LastChange, Session
+from vard_worker.settings import DTYPES
 from vard_worker.trajectories import Trajectory
 from vard_worker.weights import check_same, check_same_configurations
 
 MANIFEST = "manifest.json"
 STATE = "session.json"
 ADAPTER = "adapter.safetensors"
+POLICIES = "policies.safetensors"
 VALUE = "value.safetensors"
 OPTIMIZERS = "optimizers.safetensors"
 TRAJECTORIES = "trajectories.safetensors"
@@ -142,6 +146,9 @@ def fingerprint(content: dict[str, object]) -> str:
 
 def write(session: Session, folder: Path) -> None:
     write_tensors(trained(session.model.net), folder / ADAPTER)
+    snapshots = session.model.policies.snapshots
+    if snapshots:
+        write_tensors({f"{policy}:{name}": weight for policy, weights in snapshots.items() for name, weight in weights.items()}, folder / POLICIES)
     optimizers = moments("policy", session.policy_optimizer)
     if session.value is not None:
         write_tensors(session.value.state_dict(), folder / VALUE)
@@ -192,6 +199,7 @@ def restore(session_id: str, folder: Path, roots: Roots) -> Session:
     check_same(session.weights, state.get("weights", session.weights), settings.model.checkpoint)
     try:
         place(tensors[ADAPTER], trained(session.model.net))
+        place_snapshots(session.model.policies, tensors.get(POLICIES, {}))
         set_moments("policy", session.policy_optimizer, tensors[OPTIMIZERS])
         if session.value is not None:
             session.value.load_state_dict(tensors[VALUE])
@@ -211,9 +219,13 @@ MALFORMED = (KeyError, ValueError, TypeError, AttributeError, RuntimeError)
 
 def trajectory(name: dict[str, object], i: int, held: dict[str, Tensor], session: Session) -> Trajectory:
     chain, states, log_probs = session.model.chain, held[f"{i}.states"], held[f"{i}.log_probs"]
+    kept = session.settings.trajectories
     if states.shape != (chain.steps + 1, *session.model.latent_shape) or log_probs.shape != (chain.steps,):
         raise ValueError(f"trajectory {name['id']} has states of shape {tuple(states.shape)}")
-    return Trajectory(name["prompt"], states.to(session.model.device), log_probs.to(session.model.device), name["kl"])
+    if states.dtype != DTYPES[kept.dtype]:
+        raise ValueError(f"trajectory {name['id']} has states of {states.dtype}, and {kept.dtype} is what it was to be kept in")
+    place = torch.device("cpu") if kept.device == "cpu" else session.model.device
+    return Trajectory(name["prompt"], states.to(place), log_probs.to(session.model.device), name["kl"])
 
 
 def verify(folder: Path) -> int:
@@ -257,7 +269,7 @@ def read_manifest(folder: Path) -> tuple[int, dict[str, tuple[int, str]]]:
     if written_as not in READERS:
         raise unknown_format(folder, written_as, manifest.get("written_by"))
     other = files.keys() ^ set(FILES)
-    if other - {VALUE}:
+    if other - {VALUE, POLICIES}:
         raise corrupt(folder, f"{MANIFEST} does not name the files of a checkpoint: {sorted(other)}")
     return written_as, files
 
@@ -285,6 +297,16 @@ def place(source: dict[str, Tensor], target: dict[str, Tensor]) -> None:
         if source[name].shape != tensor.shape:
             raise ValueError(f"{name} has shape {tuple(source[name].shape)}, not {tuple(tensor.shape)}")
         tensor.copy_(source[name])
+
+
+def place_snapshots(policies: Policies, tensors: dict[str, Tensor]) -> None:
+    held: dict[str, dict[str, Tensor]] = {}
+    for path, tensor in tensors.items():
+        policy, name = path.split(":")
+        held.setdefault(policy, {})[name] = tensor
+    for policy, weights in held.items():
+        policies.snapshot(policy)
+        place(weights, policies.snapshots[policy])
 
 
 def moments(name: str, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

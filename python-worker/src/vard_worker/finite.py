@@ -19,8 +19,11 @@ def not_finite(named: Iterable[tuple[str, Tensor]]) -> str | None:
     floating = [(name, tensor.detach()) for name, tensor in named if tensor.is_floating_point()]
     if not floating:
         return None
-    totals = [tensor.sum(dtype=torch.promote_types(tensor.dtype, torch.float32)).double() for _, tensor in floating]
-    if torch.stack(totals).isfinite().all():
+    totals: dict[torch.device, list[Tensor]] = {}
+    for _, tensor in floating:
+        total = tensor.sum(dtype=torch.promote_types(tensor.dtype, torch.float32)).double()
+        totals.setdefault(tensor.device, []).append(total)
+    if all(torch.stack(sums).isfinite().all() for sums in totals.values()):
         return None
     return next((name for name, tensor in floating if not tensor.isfinite().all()), None)
 

@@ -35,7 +35,9 @@ def load(model: ModelSettings, sampler: SamplerSettings, seed: int, roots: Roots
     pipeline.set_progress_bar_config(disable=True)
     for part in pipeline.components.values():
         if isinstance(part, nn.Module):
-            part.eval().requires_grad_(False).to(device)
+            part.eval().requires_grad_(False)
+            if not model.offload or part is getattr(pipeline, kind.network):
+                part.to(device)
     family = kind(pipeline, sampler.guidance, dtype, model.height or 0, model.width or 0)
     chain = make_chain(contents.chain, family, sampler, model.checkpoint)
 
@@ -46,7 +48,9 @@ def load(model: ModelSettings, sampler: SamplerSettings, seed: int, roots: Roots
 
     policies = Policies(family.net)
     policies.add_adapter(model.adapter.rank, model.adapter.alpha, model.adapter.targets or kind.targets, seed, family.without_effect())
-    return Model(family, chain, policies, fresh_net, contents.configurations)
+    if model.gradient_checkpointing:
+        policies.checkpoint_gradients()
+    return Model(family, chain, policies, fresh_net, contents.configurations, model.offload)
 
 
 def chain_of(sampler: SamplerSettings) -> type[Chain] | None:

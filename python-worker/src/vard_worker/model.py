@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from vard_worker.chains import Chain
+from vard_worker.encodings import Encodings
 from vard_worker.families import Condition, Drawing, Drawn, Family
 from vard_worker.families.base import Features
 from vard_worker.policies import PRETRAINED, Policies
+from vard_worker.residence import Residence
 
 LORA_FILE = "pytorch_lora_weights.safetensors"
-CACHED_PROMPTS = 1024
+DECODED_PIXELS = 1 << 21
+"""Of the images that a VAE decodes together, two of 1024 × 1024: its activations grow with them."""
 
 
 @dataclass
@@ -36,8 +38,13 @@ class Model:
     configurations: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each file of the checkpoint that says what its weights mean, by its path."""
 
+    offload: bool = False
+    """Whether text encoders and VAE live in the CPU's memory while they are not in use."""
+
     def __post_init__(self) -> None:
-        self._encode_one = lru_cache(maxsize=CACHED_PROMPTS)(lambda prompt: self.family.encode([prompt]))
+        parts = {name: part for name, part in self.family.networks().items() if part is not self.net}
+        self.residence = Residence(parts, self.device, self.offload)
+        self.encodings = Encodings(self._encode)
 
     @property
     def net(self) -> nn.Module:
@@ -57,22 +64,28 @@ class Model:
 
     def encode(self, prompts: list[str]) -> Condition | None:
         """Encodes prompts together, as a plain pipeline does."""
-        return self.family.encode(prompts)
+        return self.encodings.together(prompts)
 
     def condition(self, prompts: list[str]) -> Condition | None:
         """Encodes prompts for training: each on its own and once, so that the bits do not depend on its company."""
-        parts = [self._encode_one(prompt) for prompt in prompts]
-        if parts[0] is None:
-            return None
-        return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+        # Once for all of them: where they are moved for it, the encoders are larger than what they say.
+        with self.residence.encoding() if any([prompt] not in self.encodings for prompt in prompts) else nullcontext():
+            return self.encodings.apart(prompts)
+
+    def _encode(self, prompts: list[str]) -> Condition | None:
+        with self.residence.encoding():
+            return self.family.encode(prompts)
 
     def predict(self, x_BCHW: Tensor, t: Tensor, condition: Condition | None) -> Tensor:
         """The network's output at the chain's time ``t`` (a scalar, or (B,)), after guidance; of x's shape and dtype."""
         return self.family.predict(x_BCHW, t, condition)
 
     def decode(self, x_BCHW: Tensor) -> np.ndarray:
-        """Finished latents to RGB images, uint8, shape (B, height, width, 3)."""
-        return self.family.decode(x_BCHW)
+        """Finished latents to RGB images, uint8, shape (B, height, width, 3): as many together as ``DECODED_PIXELS`` allow."""
+        height, width, _ = self.family.image_shape
+        with self.residence.decoding():
+            parts = [self.family.decode(part) for part in x_BCHW.split(max(1, DECODED_PIXELS // (height * width)))]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def reference(self) -> AbstractContextManager[None]:
         """The pretrained policy, for as long as the block lasts."""
@@ -92,7 +105,7 @@ class Model:
         """Pictures by the pipeline's own call with this network, in as many steps as the chain has."""
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         net = net if self.dtype == torch.float32 else Mixed(net, self.family)
-        with torch.no_grad():
+        with torch.no_grad(), self.residence.everything():
             return self.family.draw(net, Drawing(prompts, generators, self.chain.new_scheduler(generators), self.chain.steps, self.chain.eta))
 
     def shortened(self, steps: int) -> Model:
@@ -100,7 +113,7 @@ class Model:
         scheduler = self.chain.new_scheduler()
         self.family.set_timesteps(scheduler, min(steps, self.chain.steps))
         eta = self.chain.shortened_eta(scheduler, self.chain.eta)
-        return Model(self.family, type(self.chain)(scheduler, eta, self.device), self.policies, self.fresh_net, self.configurations)
+        return Model(self.family, type(self.chain)(scheduler, eta, self.device), self.policies, self.fresh_net, self.configurations, self.offload)
 
     def export(self, folder: Path) -> Path:
         """Writes ``pytorch_lora_weights.safetensors``, which diffusers' ``load_lora_weights`` reads."""

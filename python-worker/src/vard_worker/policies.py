@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from vard_worker.adapter_targets import check_adapter_targets, names
 
@@ -26,6 +27,7 @@ class Policies:
     def __init__(self, net: nn.Module) -> None:
         self.net = net
         self.snapshots: dict[str, dict[str, Tensor]] = {}
+        self._current = TRAINED
 
     def add_adapter(self, rank: int, alpha: float, targets: Iterable[str], seed: int, without_effect: Iterable[str] = ()) -> None:
         """Puts a LoRA on the network. It starts as no change at all: B is zero. Modules ``without_effect`` get none."""
@@ -75,14 +77,30 @@ class Policies:
     @contextmanager
     def use(self, name: str) -> Iterator[None]:
         """The network is this policy for as long as the block lasts. Raises KeyError for a name that is not held."""
-        if name == TRAINED:
-            yield
-        elif name == PRETRAINED:
-            with self._switched_off():
+        before, self._current = self._current, name
+        try:
+            if name == TRAINED:
                 yield
-        else:
-            with self._replaced(self.snapshots[name]):
-                yield
+            elif name == PRETRAINED:
+                with self._switched_off():
+                    yield
+            else:
+                with self._replaced(self.snapshots[name]):
+                    yield
+        finally:
+            self._current = before
+
+    def checkpoint_gradients(self) -> None:
+        """Keep of each block's activations the input alone, and compute the rest again backwards. The gradients are the same."""
+        self.net.enable_gradient_checkpointing(self._recomputed)
+
+    def _recomputed(self, block: nn.Module, *arguments: object) -> object:
+        if block._forward_hooks:
+            # A hook may end the forward pass here, as those who look for features do.
+            return block(*arguments)
+        # Backwards, the network has another policy on than it had here.
+        policy = self._current
+        return checkpoint(block, *arguments, use_reentrant=False, context_fn=lambda: (nullcontext(), self.use(policy)))
 
     def snapshot(self, name: str) -> None:
         """Keeps a copy of the trained weights, in the place of an older one of that name."""

@@ -1,4 +1,4 @@
-"""Denoising a batch of trajectories, each with a generator of its own, and slicing what is decoded."""
+"""Denoising a batch of trajectories, each with a generator of its own."""
 
 from __future__ import annotations
 
@@ -12,30 +12,39 @@ from vard_worker.chains.gaussian import kl, log_prob
 from vard_worker.errors import Cancellation, stop_if
 from vard_worker.finite import demand_finite
 from vard_worker.model import Model
+from vard_worker.settings import DTYPES, TrajectorySettings
 from vard_worker.trajectories import Sampling, Trajectory, TrajectorySpec
 
 
 @torch.no_grad()
 def denoise(
-    model: Model, specs: Sequence[TrajectorySpec], sampling: Sampling, cancelled: Cancellation
+    model: Model, specs: Sequence[TrajectorySpec], sampling: Sampling, kept: TrajectorySettings, cancelled: Cancellation
 ) -> tuple[list[Trajectory], Tensor]:
-    """A batch's trajectories, and their finished latents (B, C, H, W). Without ``retain`` a trajectory is its x_0 alone."""
+    """A batch's trajectories, and their finished latents (B, C, H, W). Without ``retain`` a trajectory is its x_0 alone.
+
+    Trajectories that are kept in bfloat16 are rounded as they are drawn: each step begins at the state that is kept, so that
+    what is fitted and improved on, and its log-probabilities, are those of the very chain that was drawn. What is not kept,
+    such as evaluations, is drawn in float32.
+    """
     chain = model.chain
     generators = [torch.Generator("cpu").manual_seed(spec.seed) for spec in specs]
     condition = model.encode([spec.prompt for spec in specs])
+    dtype = DTYPES[kept.dtype] if sampling.retain else torch.float32
+    place = torch.device("cpu") if kept.device == "cpu" else model.device
     x = randn_tensor((len(specs), *model.latent_shape), generators, model.device, torch.float32)
-    x = x * chain.init_noise_sigma
-    states, log_probs, kl_B = [x], [], torch.zeros(len(specs), device=model.device)
+    x = rounded(x * chain.init_noise_sigma, dtype)
+    states, log_probs, kl_B = [], [], torch.zeros(len(specs), device=model.device)
     for k, t in enumerate(chain.timesteps):
         stop_if(cancelled)
+        if sampling.retain:
+            states.append(x.to(place, dtype))
         output = model.predict(x, t, condition)
-        x_prev = chain.step(output, k, x, generators)
+        x_prev = rounded(chain.step(output, k, x, generators), dtype)
         step_B = torch.full((len(specs),), k, device=model.device)
         if sampling.retain or sampling.measure_kl:
             mean, sigma_B = chain.mean(output, x, step_B), chain.sigma_at(step_B)
         if sampling.retain:
             log_probs.append(log_prob(x_prev, mean, sigma_B))
-            states.append(x_prev)
         if sampling.measure_kl:
             with model.reference():
                 reference = chain.mean(model.predict(x, t, condition), x, step_B)
@@ -45,7 +54,7 @@ def denoise(
     demand_finite("sampling", recorded.items(), "lower sampler.guidance, use float32, or go back to an earlier checkpoint")
     kls = kl_B.tolist() if sampling.measure_kl else [None] * len(specs)
     if sampling.retain:
-        states_BT, log_probs_BT = torch.stack(states, dim=1), torch.stack(log_probs, dim=1)
+        states_BT, log_probs_BT = torch.stack([*states, x.to(place, dtype)], dim=1), torch.stack(log_probs, dim=1)
     else:
         states_BT, log_probs_BT = x[:, None], x.new_empty(len(specs), 0)
     drawn = [
@@ -54,3 +63,8 @@ def denoise(
         for i, spec in enumerate(specs)
     ]
     return drawn, x
+
+
+def rounded(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """To what ``dtype`` holds, in x's own dtype."""
+    return x if dtype == x.dtype else x.to(dtype).to(x.dtype)

@@ -152,7 +152,7 @@ class Session:
         kept: dict[str, Trajectory] = {}
         for start in range(0, len(sampling.specs), sampling.batch):
             specs = sampling.specs[start : start + sampling.batch]
-            drawn, finished = denoise(self.model, specs, sampling, cancelled)
+            drawn, finished = denoise(self.model, specs, sampling, self.settings.trajectories, cancelled)
             if sampling.retain:
                 kept.update(zip((spec.id for spec in specs), drawn, strict=True))
             kls = [trajectory.kl for trajectory in drawn] if sampling.measure_kl else []
@@ -164,7 +164,7 @@ class Session:
         for start in range(0, len(sampling.specs), sampling.batch):
             held = [self.trajectories[spec.id] for spec in sampling.specs[start : start + sampling.batch]]
             kls = [trajectory.kl for trajectory in held] if sampling.measure_kl else []
-            yield from self._images(start, torch.stack([trajectory.states[-1] for trajectory in held]), kls)
+            yield from self._images(start, at(held, [(i, -1) for i in range(len(held))], self.model.device), kls)
 
     def _images(self, first: int, x_BCHW: Tensor, kls: list[float]) -> Iterator[Images]:
         images = self.model.decode(x_BCHW)

@@ -121,6 +121,10 @@ class Family(ABC):
         """The network that is trained."""
         return getattr(self.pipeline, self.network)
 
+    def networks(self) -> dict[str, nn.Module]:
+        """The pipeline's networks by their parts' names, ``net`` too."""
+        return {name: part for name, part in self.pipeline.components.items() if isinstance(part, nn.Module)}
+
     @property
     def device(self) -> torch.device:
         return self.net.device
