@@ -1,7 +1,7 @@
 """Compares an SBOM with what it is of, for `./vard audit`: an SBOM that leaves something out hides its advisories.
 
-    python sbom.py jar JAR BOM      adds what libraries bundle within them, which Maven does not know
-    python sbom.py environment BOM  of the Python that runs this
+python sbom.py jar JAR BOM      adds what libraries bundle within them, which Maven does not know
+python sbom.py environment BOM  of the Python that runs this
 """
 
 import json
@@ -38,9 +38,7 @@ def complete(bom: dict, found: dict[tuple[str, str], str]) -> list[str]:
     for (group, name), version in sorted(found.items()):
         if (group, name) not in listed:
             purl = f"pkg:maven/{group}/{name}@{version}"
-            bom["components"].append(
-                {"type": "library", "bom-ref": purl, "group": group, "name": name, "version": version, "purl": purl}
-            )
+            bom["components"].append({"type": "library", "bom-ref": purl, "group": group, "name": name, "version": version, "purl": purl})
             added.append(f"{group}:{name}:{version}")
         elif listed[group, name] != version:
             raise Mismatch(f"the jar has {group}:{name} {version}, its SBOM {listed[group, name]}: build both anew")

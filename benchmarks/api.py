@@ -1,6 +1,6 @@
 """A thousand watchers of one run, while others create, get and list: latencies, errors, and the server's memory.
 
-    ./vard bench api [--watchers 1000] [--clients 8] [--seconds 30]
+./vard bench api [--watchers 1000] [--clients 8] [--seconds 30]
 """
 
 from __future__ import annotations
@@ -63,9 +63,7 @@ async def measure(server: Server, options: argparse.Namespace) -> str:
         channels = [grpc.aio.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) for _ in range(-(-options.watchers // WATCHERS_A_CHANNEL))]
         last = [0] * options.watchers
         delays: list[float] = []
-        watchers = [
-            asyncio.create_task(watch(channels[i // WATCHERS_A_CHANNEL], run.name, i, last, delays, errors)) for i in range(options.watchers)
-        ]
+        watchers = [asyncio.create_task(watch(channels[i // WATCHERS_A_CHANNEL], run.name, i, last, delays, errors)) for i in range(options.watchers)]
         while min(last) == 0 and not errors:
             await asyncio.sleep(0.1)
         delays.clear()

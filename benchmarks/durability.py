@@ -1,6 +1,6 @@
 """What surviving costs: the example with its database and checkpoints, paired with one that keeps neither.
 
-    ./vard bench durability [--rounds 3] [--iterations 16] [--threads N]
+./vard bench durability [--rounds 3] [--iterations 16] [--threads N]
 """
 
 from __future__ import annotations

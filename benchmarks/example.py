@@ -1,6 +1,6 @@
 """The example as it ships, over three seeds: how much smaller, how far from the pretrained model, how long.
 
-    ./vard bench example [--seeds 7 8 9]
+./vard bench example [--seeds 7 8 9]
 """
 
 from __future__ import annotations

@@ -25,8 +25,9 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from harness import HOME, example, machine, replace_section, table
 from PIL import Image
+
+from harness import HOME, example, machine, replace_section, table
 
 MODEL = HOME / "checkpoints" / "emoji-category" / "model.onnx"
 HELD_OUT = MODEL.with_name("held-out.png")
@@ -49,7 +50,19 @@ def main() -> None:
     for side, threads, batch in settings:
         rows.append(row(side, threads, batch, arguments))
         print(" ".join(rows[-1]), file=sys.stderr)
-    header = ["images", "threads", "images a call", "JVM, images/s", "Python, images/s", "JVM / Python", "least", "most", "JVM, CPU µs", "Python, CPU µs", "Python / JVM"]
+    header = [
+        "images",
+        "threads",
+        "images a call",
+        "JVM, images/s",
+        "Python, images/s",
+        "JVM / Python",
+        "least",
+        "most",
+        "JVM, CPU µs",
+        "Python, CPU µs",
+        "Python / JVM",
+    ]
     text = (
         f"`./vard bench onnx --rounds {arguments.rounds} --images {arguments.images}` on {machine()}; onnxruntime {onnxruntime.__version__} in Python. "
         "Medians over the rounds; ratios are paired, of images/s with the least and the most. CPU µs: what an image costs the processor, which other "

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import json
 import os
 import statistics
@@ -108,7 +109,7 @@ def plain(spec: Json, score_all: Callable[[list[Any]], list[float]] | None = Non
     from vard_worker.trajectories import Sampling, Target, TrajectorySpec
 
     torch.set_num_threads(spec["threads"])
-    never = lambda: False  # noqa: E731
+    never = lambda: False
     algorithm, sampler, model = spec["algorithm"], spec["sampler"], spec["model"]
     value, policy, samples = algorithm["value"], algorithm["policy"], algorithm["samples"]
     lines = (HOME / spec["prompts"]["file"]).read_text().splitlines()
@@ -160,7 +161,7 @@ def plain(spec: Json, score_all: Callable[[list[Any]], list[float]] | None = Non
             descent = Descent(policy["steps"], policy["batch"], policy["learning-rate"], max_gradient_norm=1.0, seed=k)
             session.improve_policy(ids, Vard(), 0.02, descent, never)
         marks.append(time.monotonic())
-        iterations.append([*(after - before for before, after in zip(marks, marks[1:])), marks[-1] - marks[0]])
+        iterations.append([*(after - before for before, after in itertools.pairwise(marks)), marks[-1] - marks[0]])
         if k % spec["evaluate"]["every"] == 0 or k == algorithm["iterations"]:
             evaluate()
     seconds = {phase: statistics.mean(row[i] for row in iterations[1:]) for i, phase in enumerate(PHASES)}

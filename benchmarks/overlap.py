@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+
 from harness import HOME, Json, beside, example, machine, metrics, of_kind, replace_section, start, table, wait
 from overhead import plain
 from reward_server import serving
-
 from vard.v1 import reward_pb2 as pb
 from vard.v1 import reward_pb2_grpc
 
@@ -138,7 +138,13 @@ def report(rows: list[dict[str, float]]) -> str:
     return table(
         header,
         [
-            [str(i + 1), *(f"{row[arm]:.1f}" for arm in ("model", "reward", "run", "loop")), f"{ratio(row, 'run'):.3f}", f"{ratio(row, 'loop'):.3f}", f"{row['overlap']:.0%}"]
+            [
+                str(i + 1),
+                *(f"{row[arm]:.1f}" for arm in ("model", "reward", "run", "loop")),
+                f"{ratio(row, 'run'):.3f}",
+                f"{ratio(row, 'loop'):.3f}",
+                f"{row['overlap']:.0%}",
+            ]
             for i, row in enumerate(rows)
         ],
     )

@@ -15,9 +15,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent import futures
 from contextlib import contextmanager
-from collections.abc import Iterator
 from pathlib import Path
 
 import grpc

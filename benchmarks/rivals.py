@@ -120,7 +120,15 @@ def row(label: str, run: Run) -> list[str]:
     queries, kl, change, half = run.path()[-1]
     goal = queries_to_goal(run)
     first, last = run.evaluations[0], run.evaluations[-1]
-    return [label, f"{queries}", bytes_of(first), bytes_of(last), f"{-100 * change:+.1f} % ± {100 * half:.1f}", f"{kl:.1f}", f"{goal}" if goal else "not reached"]
+    return [
+        label,
+        f"{queries}",
+        bytes_of(first),
+        bytes_of(last),
+        f"{-100 * change:+.1f} % ± {100 * half:.1f}",
+        f"{kl:.1f}",
+        f"{goal}" if goal else "not reached",
+    ]
 
 
 def at_kl(run: Run, budget: float) -> str:
@@ -160,14 +168,21 @@ def draw(long: Run, seeds: list[Run], frontier: list[Run], file: Path) -> None:
         colour = "tab:orange" if run is long else "tab:blue"
         x, y, half = [p[0] for p in path], [-100 * p[2] for p in path], [100 * p[3] for p in path]
         left.plot(x, y, color=colour, marker=".", label=label)
-        left.fill_between(x, [a - b for a, b in zip(y, half)], [a + b for a, b in zip(y, half)], color=colour, alpha=0.1)
+        left.fill_between(x, [a - b for a, b in zip(y, half, strict=True)], [a + b for a, b in zip(y, half, strict=True)], color=colour, alpha=0.1)
     left.axhline(-100 * GOAL, color="grey", linestyle=":")
     left.set(xlabel="reward queries", ylabel="change of mean JPEG bytes, %", title="Held-out reward against queries")
     left.set_xscale("symlog", linthresh=SAMPLES)
     left.set_xlim(left=0)
     for budget, run in zip(BUDGETS, frontier, strict=True):
         path = run.path()
-        right.plot([p[1] for p in path], [-100 * p[2] for p in path], color="tab:blue", alpha=0.3 + 0.15 * BUDGETS.index(budget), marker=".", label=f"VARD, budget {budget:g}")
+        right.plot(
+            [p[1] for p in path],
+            [-100 * p[2] for p in path],
+            color="tab:blue",
+            alpha=0.3 + 0.15 * BUDGETS.index(budget),
+            marker=".",
+            label=f"VARD, budget {budget:g}",
+        )
     path = long.path()
     right.plot([p[1] for p in path], [-100 * p[2] for p in path], color="tab:orange", marker=".", label="DDPO, best learning rate")
     right.set(xlabel="KL to the pretrained model, nats a trajectory", title="Held-out reward against KL")

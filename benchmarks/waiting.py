@@ -1,6 +1,6 @@
 """What waiting for a slow reward costs: so many calls under way at once, each of which takes long, and nothing else.
 
-    ./vard bench waiting [--calls 64] [--seconds 10]
+./vard bench waiting [--calls 64] [--seconds 10]
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import HOME, example, machine, replace_section, table
 from PIL import Image
+
+from harness import HOME, example, machine, replace_section, table
 from reward_server import serving
 
 START = 15.0

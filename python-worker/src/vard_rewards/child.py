@@ -13,6 +13,7 @@ Multiprocessing's ``spawn`` imports this module in each process that it starts. 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -55,11 +56,9 @@ def main() -> None:
 def fork() -> int:
     """As os.fork, with the new process in a group of its own."""
     pid = os.fork()
-    try:
-        # By both, so that it holds from here on for either.
+    # By both, so that it holds from here on for either; one that has ended already refuses.
+    with contextlib.suppress(OSError):
         os.setpgid(pid, pid)
-    except OSError:
-        pass  # It has ended already.
     return pid
 
 

@@ -49,9 +49,7 @@ class ClipScore(ClipReward):
 
     range = (-100.0, 100.0)
 
-    def __init__(
-        self, checkpoint: str = "openai/clip-vit-large-patch14", device: str = "auto", dtype: str = "float32", batch: int = 16
-    ) -> None:
+    def __init__(self, checkpoint: str = "openai/clip-vit-large-patch14", device: str = "auto", dtype: str = "float32", batch: int = 16) -> None:
         super().__init__(checkpoint, checkpoint, device, dtype, batch)
 
     def score(self, images: list[Image], prompts: list[str]) -> Tensor:

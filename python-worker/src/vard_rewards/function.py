@@ -96,9 +96,7 @@ def refuse_shadowed(module_name: str, here: Path) -> None:
         return
     found = spec.submodule_search_locations or [spec.origin or ""]
     if not any(own.is_relative_to(Path(place).resolve()) for place in found):
-        raise LoadError(
-            f"{own} has the name of a module that Python finds first, {spec.origin or found[0]}: rename yours, or the folder that it is in"
-        )
+        raise LoadError(f"{own} has the name of a module that Python finds first, {spec.origin or found[0]}: rename yours, or the folder that it is in")
 
 
 def make(reference: str, found: Callable[..., object], options: dict[str, Any], device: str) -> object:

@@ -20,9 +20,7 @@ class Hpsv2(ModelReward):
 
     range = (-1.0, 1.0)
 
-    def __init__(
-        self, weights: str, architecture: str = "ViT-H-14", device: str = "auto", dtype: str = "float32", batch: int = 16
-    ) -> None:
+    def __init__(self, weights: str, architecture: str = "ViT-H-14", device: str = "auto", dtype: str = "float32", batch: int = 16) -> None:
         super().__init__(device, dtype, batch)
         self.model = open_clip.create_model(architecture, load_weights=False)
         fill(self.model, read_weights(weights), weights)

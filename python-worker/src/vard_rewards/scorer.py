@@ -231,7 +231,7 @@ def pipe(mode: str) -> tuple[int, BinaryIO] | tuple[BinaryIO, int]:
     os.set_blocking(ours, False)
     with suppress(AttributeError, OSError):  # Linux has it, and bounds what a user may have of it.
         fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-    file = open(ours, mode, buffering=0)
+    file = open(ours, mode, buffering=0)  # noqa: SIM115 - the caller closes it
     return (read, file) if mode == "wb" else (file, write)
 
 

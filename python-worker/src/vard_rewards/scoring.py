@@ -33,7 +33,7 @@ def outcomes(function: Function, images: list[Image.Image], prompts: list[str]) 
         outcome = failure_of(error)
     if len(images) > 1 and outcome.failure.code != UNAVAILABLE:
         # One bad image is not to cost the others their score, nor one image too many the memory of all.
-        return [outcome for image, prompt in zip(images, prompts) for outcome in outcomes(function, [image], [prompt])]
+        return [outcome for image, prompt in zip(images, prompts, strict=True) for outcome in outcomes(function, [image], [prompt])]
     return [outcome] * len(images)
 
 

@@ -67,7 +67,7 @@ class RewardServer:
     async def score(self, request: bytes, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
         """``request`` goes on as it is: to serialise images again takes ten times what the pipe does."""
         for index, query in enumerate(pb.ScoreRequest.FromString(request).queries):
-            if not (0 < query.height and 0 < query.width and query.height * query.width <= MOST_PIXELS and len(query.rgb) == 3 * query.height * query.width):
+            if not (query.height > 0 and query.width > 0 and query.height * query.width <= MOST_PIXELS and len(query.rgb) == 3 * query.height * query.width):
                 await context.abort(
                     grpc.StatusCode.INVALID_ARGUMENT,
                     f"queries[{index}]: {len(query.rgb)} bytes are no RGB image of {query.height} x {query.width}; give height x width x 3",

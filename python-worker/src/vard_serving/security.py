@@ -54,9 +54,7 @@ class Security:
         """None for no TLS."""
         if not self.certificate:
             return None
-        return grpc.ssl_server_credentials(
-            [(self.key, self.certificate)], self.client_authority or None, require_client_auth=bool(self.client_authority)
-        )
+        return grpc.ssl_server_credentials([(self.key, self.certificate)], self.client_authority or None, require_client_auth=bool(self.client_authority))
 
     def interceptors(self) -> list[grpc.aio.ServerInterceptor]:
         return [TokenInterceptor(self.token)] if self.token else []

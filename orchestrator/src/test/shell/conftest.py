@@ -38,7 +38,7 @@ class Vard:
     def __call__(self, *arguments: str | Path, launcher: str | Path | None = None, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [launcher or self.launcher, *arguments], cwd=cwd, env=self.environment(variables), stdin=subprocess.DEVNULL,
-            capture_output=True, encoding="utf-8", timeout=PATIENCE,
+            capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False,
         )  # fmt: skip
 
     def in_terminal(self, *arguments: str | Path, cwd: Path, **variables: str) -> Terminal:
@@ -63,7 +63,7 @@ class Terminal:
         self.before = termios.tcgetattr(slave)
         self.process = subprocess.Popen(
             command, cwd=cwd, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-            preexec_fn=in_the_foreground,
+            preexec_fn=in_the_foreground,  # noqa: PLW1509 - no thread here
         )  # fmt: skip
         os.set_blocking(self._master, False)
         self.text = ""

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import PATIENCE, Vard
 from PIL import Image
+
+from conftest import PATIENCE, Vard
 
 Start = Callable[[Vard, Path], subprocess.CompletedProcess[str]]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from conftest import PATIENCE, REPOSITORY, Vard
 from test_terminal import picture
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from conftest import PATIENCE, Terminal, Vard
 
 LONG = ["--set", "algorithm.iterations=200", "--set", "checkpoint.every=1"]
@@ -70,9 +71,7 @@ def last_iteration(folder: Path) -> int:
 
 
 def test_reward_ends_while_its_function_computes(vard: Vard, specification: str, terminals: list[Terminal], tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text(
-        "import pathlib, time\ndef score(images, prompts):\n    pathlib.Path('asked').touch()\n    time.sleep(3600)\n"
-    )
+    (tmp_path / "slow.py").write_text("import pathlib, time\ndef score(images, prompts):\n    pathlib.Path('asked').touch()\n    time.sleep(3600)\n")
     (tmp_path / "spec.yaml").write_text(specification.replace("{kind: jpeg-compressibility}", "{kind: python, function: 'slow:score'}"))
     (tmp_path / "images").mkdir()
     picture(tmp_path / "images" / "a.png")

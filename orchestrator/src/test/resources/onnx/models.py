@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 import torch.nn.functional as F
+
+import onnx
 from onnx import TensorProto, checker, helper
 
 HERE = Path(__file__).resolve().parent

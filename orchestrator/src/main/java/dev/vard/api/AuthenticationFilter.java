@@ -61,8 +61,7 @@ final class AuthenticationFilter implements Ordered {
       Admission admission = authenticator.admit(credentials(request));
       checkSite(request);
       request.setAttribute(ADMISSION, admission);
-      request.setAttribute(
-          HttpAttributes.PRINCIPAL, (Principal) () -> admission.caller().owner());
+      request.setAttribute(HttpAttributes.PRINCIPAL, (Principal) () -> admission.caller().owner());
       return null;
     } catch (RequestException e) {
       return open ? null : Problems.refuse(e);

@@ -63,8 +63,7 @@ public final class GrpcApi implements AutoCloseable {
       Executors.newFixedThreadPool(2, Thread.ofPlatform().name("grpc-", 0).daemon().factory());
 
   private final ScheduledThreadPoolExecutor timer =
-      new ScheduledThreadPoolExecutor(
-          1, Thread.ofPlatform().name("grpc-timer").daemon().factory());
+      new ScheduledThreadPoolExecutor(1, Thread.ofPlatform().name("grpc-timer").daemon().factory());
   private final GrpcConnections connections;
   private final GrpcRequests arriving;
   private final AtomicBoolean closed = new AtomicBoolean();

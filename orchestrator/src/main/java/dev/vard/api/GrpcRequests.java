@@ -56,16 +56,14 @@ final class GrpcRequests implements ServerInterceptor {
     arrival.refuse.set(
         () ->
             closing.refuse(
-                new RequestException(
-                    Code.RESOURCE_EXHAUSTED, "", bounds.buffered().refusal())));
+                new RequestException(Code.RESOURCE_EXHAUSTED, "", bounds.buffered().refusal())));
     Optional<ScheduledFuture<?>> deadline =
         call.getMethodDescriptor().getType().clientSendsOneMessage()
             ? Optional.of(
                 timer.schedule(
                     () ->
                         closing.refuse(
-                            new RequestException(
-                                Code.DEADLINE_EXCEEDED, "", bounds.tooSlow())),
+                            new RequestException(Code.DEADLINE_EXCEEDED, "", bounds.tooSlow())),
                     bounds.patience().toNanos(),
                     TimeUnit.NANOSECONDS))
             : Optional.empty();

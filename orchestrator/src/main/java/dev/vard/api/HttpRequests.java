@@ -151,9 +151,7 @@ final class HttpRequests extends ChannelDuplexHandler {
             .formatted(status.reasonPhrase(), status.code(), detail, code);
     FullHttpResponse response =
         new DefaultFullHttpResponse(
-            HttpVersion.HTTP_1_1,
-            status,
-            Unpooled.copiedBuffer(problem, StandardCharsets.UTF_8));
+            HttpVersion.HTTP_1_1, status, Unpooled.copiedBuffer(problem, StandardCharsets.UTF_8));
     response
         .headers()
         .set(HttpHeaderNames.CONTENT_TYPE, "application/problem+json")

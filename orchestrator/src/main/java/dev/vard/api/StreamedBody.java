@@ -76,7 +76,8 @@ final class StreamedBody {
     private final AtomicLong demand = new AtomicLong();
     private volatile boolean cancelled;
 
-    Pull(Subscriber<? super ReadBuffer> subscriber, ReadBufferFactory buffers, Executor connection) {
+    Pull(
+        Subscriber<? super ReadBuffer> subscriber, ReadBufferFactory buffers, Executor connection) {
       this.subscriber = subscriber;
       this.buffers = buffers;
       this.connection = connection;

@@ -15,8 +15,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
  */
 public final class Streams implements AutoCloseable {
   private static final RequestException STOPS =
-      new RequestException(
-          Code.UNAVAILABLE, "", "the server stops: ask again from where you are");
+      new RequestException(Code.UNAVAILABLE, "", "the server stops: ask again from where you are");
   private static final RequestException REVOKED =
       new RequestException(
           Code.UNAUTHENTICATED,

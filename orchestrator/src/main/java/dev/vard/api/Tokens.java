@@ -105,8 +105,7 @@ final class Tokens {
       parsing.problems.add(
           "%s: there is no token in it: give a line OWNER TOKEN [admin] for each".formatted(file));
     }
-    return new Parsed(
-        new Tokens(List.copyOf(parsing.entries)), List.copyOf(parsing.problems));
+    return new Parsed(new Tokens(List.copyOf(parsing.entries)), List.copyOf(parsing.problems));
   }
 
   boolean isEmpty() {

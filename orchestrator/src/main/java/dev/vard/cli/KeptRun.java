@@ -136,7 +136,8 @@ final class KeptRun implements AutoCloseable {
       // H2 makes its file as the umask says, and takes an empty one for a new one.
       PrivateFiles.create(root.resolve(DATABASE + ".mv.db"));
     } catch (IOException e) {
-      throw RunException.storage("the run's folder " + root + " cannot be written: " + FileTrouble.reason(e), e);
+      throw RunException.storage(
+          "the run's folder " + root + " cannot be written: " + FileTrouble.reason(e), e);
     }
     try {
       return OpenStore.open(Database.file(root.resolve(DATABASE)).properties());

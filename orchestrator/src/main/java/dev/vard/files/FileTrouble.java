@@ -10,7 +10,9 @@ import java.nio.file.NoSuchFileException;
 public final class FileTrouble {
   private FileTrouble() {}
 
-  /** As {@code No space left on device}; without the file's name where the system tells a reason. */
+  /**
+   * As {@code No space left on device}; without the file's name where the system tells a reason.
+   */
   public static String reason(IOException e) {
     return switch (e) {
       case AccessDeniedException denied -> "permission denied for " + denied.getFile();

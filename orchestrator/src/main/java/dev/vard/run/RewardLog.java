@@ -47,7 +47,8 @@ final class RewardLog implements RewardScorer.Ledger, AutoCloseable {
       FileChannel file = FileChannel.open(folder.rewards(), StandardOpenOption.APPEND);
       return new RewardLog(folder, journal, round, clock, file);
     } catch (IOException e) {
-      throw RunException.storage(folder.rewards() + " cannot be written: " + FileTrouble.reason(e), e);
+      throw RunException.storage(
+          folder.rewards() + " cannot be written: " + FileTrouble.reason(e), e);
     }
   }
 
@@ -88,7 +89,8 @@ final class RewardLog implements RewardScorer.Ledger, AutoCloseable {
       byte[] bytes = (json.writeValueAsString(line) + "\n").getBytes(StandardCharsets.UTF_8);
       file.write(ByteBuffer.wrap(bytes));
     } catch (IOException e) {
-      throw RunException.storage(folder.rewards() + " cannot be written: " + FileTrouble.reason(e), e);
+      throw RunException.storage(
+          folder.rewards() + " cannot be written: " + FileTrouble.reason(e), e);
     }
   }
 
@@ -97,7 +99,8 @@ final class RewardLog implements RewardScorer.Ledger, AutoCloseable {
     try {
       file.close();
     } catch (IOException e) {
-      throw RunException.storage(folder.rewards() + " cannot be written: " + FileTrouble.reason(e), e);
+      throw RunException.storage(
+          folder.rewards() + " cannot be written: " + FileTrouble.reason(e), e);
     }
   }
 }

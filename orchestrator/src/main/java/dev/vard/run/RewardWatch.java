@@ -208,14 +208,11 @@ final class RewardWatch {
               .mapToDouble(OptionalDouble::getAsDouble)
               .toArray();
       return new Spread(
-          there.length,
-          Arrays.stream(there).min().orElse(0),
-          Arrays.stream(there).max().orElse(0));
+          there.length, Arrays.stream(there).min().orElse(0), Arrays.stream(there).max().orElse(0));
     }
 
     boolean constant() {
-      return count > 1
-          && most - least <= RESOLUTION * Math.max(Math.abs(least), Math.abs(most));
+      return count > 1 && most - least <= RESOLUTION * Math.max(Math.abs(least), Math.abs(most));
     }
   }
 }

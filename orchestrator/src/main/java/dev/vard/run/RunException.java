@@ -72,8 +72,7 @@ public final class RunException extends RuntimeException {
           case BROKEN_ANSWER -> "BROKEN_ANSWER";
         };
     // The worker's message names the field itself.
-    return new RunException(
-        code, remedy(e), otherwise(e, met), when + ": " + e.getMessage(), e);
+    return new RunException(code, remedy(e), otherwise(e, met), when + ": " + e.getMessage(), e);
   }
 
   private static Remedy remedy(WorkerException e) {
@@ -149,8 +148,8 @@ public final class RunException extends RuntimeException {
   }
 
   /**
-   * For programs: a worker's error code, {@code REWARD_FAILED}, {@link #STORAGE},
-   * {@link #CANCELLED}, …
+   * For programs: a worker's error code, {@code REWARD_FAILED}, {@link #STORAGE}, {@link
+   * #CANCELLED}, …
    */
   public String code() {
     return code;

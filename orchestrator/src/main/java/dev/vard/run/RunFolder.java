@@ -112,7 +112,8 @@ public record RunFolder(Path root, String runId) {
         PrivateFiles.replace(resolved, SpecWriter.write(spec));
       }
     } catch (IOException e) {
-      throw RunException.storage("the run's folder " + root + " cannot be written: " + FileTrouble.reason(e), e);
+      throw RunException.storage(
+          "the run's folder " + root + " cannot be written: " + FileTrouble.reason(e), e);
     }
   }
 

@@ -391,8 +391,7 @@ final class DefaultRuns implements Runs {
   private Wanted read(Creation creation) {
     try {
       RunSpec spec =
-          reader.read(
-              creation.specification(), "specification", Path.of(""), creation.overrides());
+          reader.read(creation.specification(), "specification", Path.of(""), creation.overrides());
       RunCost.of(spec).require(settings);
       return new Wanted(spec, SpecWriter.write(spec));
     } catch (SpecException e) {

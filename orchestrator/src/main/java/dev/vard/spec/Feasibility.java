@@ -94,8 +94,7 @@ public final class Feasibility {
     int targets = spec.model().adapter().targets().size();
     if (targets > MOST_TARGETS) {
       found.add(
-          new Finding(
-              Keys.TARGETS, "has " + targets + " names; give at most " + MOST_TARGETS));
+          new Finding(Keys.TARGETS, "has " + targets + " names; give at most " + MOST_TARGETS));
     }
     PolicySpec policy = spec.algorithm().policy();
     pairs(Keys.POLICY_STEPS, policy.steps(), policy.batch(), found);

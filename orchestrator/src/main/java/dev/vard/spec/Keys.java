@@ -16,7 +16,7 @@ import java.util.regex.Pattern;
 /** Every key of a specification. {@code docs/specification.md} is held to this list by a test. */
 final class Keys {
   private static final Whole STEPS = new Whole(1, 100_000);
-  
+
   /** What a worker takes: its checks.py refuses more, but only once queries are paid. */
   private static final Whole BATCH = new Whole(1, 4096);
 

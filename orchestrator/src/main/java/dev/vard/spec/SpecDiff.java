@@ -46,7 +46,9 @@ public final class SpecDiff {
           when sequence.items().stream().allMatch(Tree.Scalar.class::isInstance) ->
           values.put(
               path,
-              sequence.items().stream().map(item -> ((Tree.Scalar) item).text()).toList()
+              sequence.items().stream()
+                  .map(item -> ((Tree.Scalar) item).text())
+                  .toList()
                   .toString());
       case Tree.Sequence sequence -> {
         for (int i = 0; i < sequence.items().size(); i++) {

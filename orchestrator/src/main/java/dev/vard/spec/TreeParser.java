@@ -124,9 +124,7 @@ final class TreeParser {
     requireWanted();
     if (mapping.getValue().size() > MOST_KEYS) {
       throw new Unbounded(
-          origin,
-          path,
-          "has " + mapping.getValue().size() + " keys; give at most " + MOST_KEYS);
+          origin, path, "has " + mapping.getValue().size() + " keys; give at most " + MOST_KEYS);
     }
     Map<String, Tree> entries = new LinkedHashMap<>();
     for (NodeTuple entry : mapping.getValue()) {
@@ -140,8 +138,7 @@ final class TreeParser {
       String key = name.getValue();
       String full = path.isEmpty() ? key : path + "." + key;
       Tree value = tree(entry.getValueNode(), place, full, depth + 1);
-      if (entries.putIfAbsent(key, value) != null
-          && problems.size() < SpecReader.MOST_PROBLEMS) {
+      if (entries.putIfAbsent(key, value) != null && problems.size() < SpecReader.MOST_PROBLEMS) {
         problems.add(
             new SpecProblem(
                 Code.DUPLICATE_KEY,

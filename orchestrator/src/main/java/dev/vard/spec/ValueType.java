@@ -95,8 +95,7 @@ sealed interface ValueType<T> {
       String text = ((Scalar) tree).text();
       if (value < least || above && value == least) {
         throw new Mismatch(
-            Code.OUT_OF_RANGE,
-            text + " is " + (above ? "not above " : "below ") + plain(least));
+            Code.OUT_OF_RANGE, text + " is " + (above ? "not above " : "below ") + plain(least));
       }
       if (value > most) {
         throw new Mismatch(Code.OUT_OF_RANGE, text + " is above " + plain(most));
@@ -288,8 +287,7 @@ sealed interface ValueType<T> {
       }
       if (sequence.items().size() > most) {
         throw new Mismatch(
-            Code.OUT_OF_RANGE,
-            "has " + sequence.items().size() + " items, which is above " + most);
+            Code.OUT_OF_RANGE, "has " + sequence.items().size() + " items, which is above " + most);
       }
       List<Tree.Mapping> mappings = new ArrayList<>();
       for (Tree item : sequence.items()) {

@@ -161,7 +161,8 @@ public record Database(String url, String user, String password) {
             () ->
                 new StoreException(
                     StoreException.Kind.UNUSABLE,
-                    "the database cannot be used: " + e.getMessage() + "; " + cure(e), e));
+                    "the database cannot be used: " + e.getMessage() + "; " + cure(e),
+                    e));
   }
 
   /** A file has no address, user or password that could be wrong. */

@@ -66,14 +66,12 @@ abstract class ContractClient implements WorkerClient {
 
   @Override
   public EvaluateResponse evaluate(EvaluateRequest request, Duration deadline) {
-    return FiniteAnswers.checked(
-        call(WorkerServiceGrpc.getEvaluateMethod(), request, deadline));
+    return FiniteAnswers.checked(call(WorkerServiceGrpc.getEvaluateMethod(), request, deadline));
   }
 
   @Override
   public FitValueResponse fitValue(FitValueRequest request, Duration deadline) {
-    return FiniteAnswers.checked(
-        call(WorkerServiceGrpc.getFitValueMethod(), request, deadline));
+    return FiniteAnswers.checked(call(WorkerServiceGrpc.getFitValueMethod(), request, deadline));
   }
 
   @Override

@@ -258,8 +258,7 @@ public final class PythonProcess implements AutoCloseable {
             token.toString(),
             "--exit-with-stdin");
     return environment
-        .process(
-            program.role(), Stream.concat(program.arguments().stream(), serving).toList())
+        .process(program.role(), Stream.concat(program.arguments().stream(), serving).toList())
         .redirectErrorStream(true)
         .redirectOutput(ProcessBuilder.Redirect.appendTo(program.log().toFile()))
         .start();

@@ -81,7 +81,8 @@ class ConsoleProgressTest {
 
   @Test
   void shouldCutTheLineToTheTerminal() {
-    assertThat(ConsoleProgress.line(0.25, 0, Duration.ofSeconds(30), "3/16 policy", 40)).hasSize(40);
+    assertThat(ConsoleProgress.line(0.25, 0, Duration.ofSeconds(30), "3/16 policy", 40))
+        .hasSize(40);
   }
 
   @Test

@@ -107,8 +107,7 @@ class HostileClientsTest {
         () -> {
           List<CompletableFuture<Integer>> answers =
               texts.stream().map(text -> inBackground(() -> create(text))).toList();
-          Duration longest =
-              probeUntil(() -> answers.stream().allMatch(CompletableFuture::isDone));
+          Duration longest = probeUntil(() -> answers.stream().allMatch(CompletableFuture::isDone));
           assertThat(answers).extracting(CompletableFuture::join).containsExactly(400, 400, 400);
           return longest;
         });
@@ -270,10 +269,7 @@ class HostileClientsTest {
               .header("Content-Type", "application/json")
               .POST(
                   BodyPublishers.ofString(
-                      mapper
-                          .createObjectNode()
-                          .put("specification", specification)
-                          .toString()))
+                      mapper.createObjectNode().put("specification", specification).toString()))
               .build(),
           BodyHandlers.ofString());
     } catch (IOException | InterruptedException e) {

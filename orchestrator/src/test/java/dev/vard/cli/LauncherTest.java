@@ -31,7 +31,8 @@ class LauncherTest {
 
   static Stream<String> files() throws IOException {
     try (Stream<Path> all = Files.list(TESTS)) {
-      return all.map(file -> file.getFileName().toString())
+      return all
+          .map(file -> file.getFileName().toString())
           .filter(name -> name.startsWith("test_"))
           .sorted()
           .toList()

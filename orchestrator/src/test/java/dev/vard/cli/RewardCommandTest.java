@@ -177,7 +177,8 @@ class RewardCommandTest {
 
     assertThat(out.toString())
         .containsSubsequence("c-black.jpg", "failed", "d-broken.png")
-        .containsSubsequence("failed for 1 of 4: UNREADABLE", "d-broken.png cannot be read as a picture");
+        .containsSubsequence(
+            "failed for 1 of 4: UNREADABLE", "d-broken.png cannot be read as a picture");
   }
 
   @Test

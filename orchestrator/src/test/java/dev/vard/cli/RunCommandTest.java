@@ -280,8 +280,7 @@ class RunCommandTest {
       process.destroyForcibly();
     }
     assertThat(told()).doesNotContain("Exception");
-    assertThat(Files.readAllLines(folder.resolve("run/metrics.jsonl")).getLast())
-        .contains("DONE");
+    assertThat(Files.readAllLines(folder.resolve("run/metrics.jsonl")).getLast()).contains("DONE");
   }
 
   @Test
@@ -289,8 +288,7 @@ class RunCommandTest {
     Path kept = folder.resolve("run");
     worker.stickInSampling();
     Process process =
-        start(
-            specification.toString(), "--worker", worker.address(), "--out", kept.toString());
+        start(specification.toString(), "--worker", worker.address(), "--out", kept.toString());
     try {
       worker.awaitStuck();
 

@@ -138,7 +138,8 @@ class ImageFileTest {
 
   static Stream<String> files() throws IOException {
     try (Stream<Path> all = Files.list(folder)) {
-      return all.map(file -> file.getFileName().toString())
+      return all
+          .map(file -> file.getFileName().toString())
           .filter(name -> name.endsWith(".png") || name.endsWith(".jpg"))
           .sorted()
           .toList()

@@ -66,8 +66,8 @@ import java.util.zip.CRC32;
  * A worker without a model, behind a real gRPC server: keeps the contract's book-keeping, and
  * refuses what a worker would refuse. An image is of one grey, that of its seed, lighter by ten for
  * each time that the policy was improved; but for its last row, which is noise, so that scores
- * differ. Everything that a session went through is in its history,
- * and so in the hash of its export.
+ * differ. Everything that a session went through is in its history, and so in the hash of its
+ * export.
  */
 public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
     implements AutoCloseable {

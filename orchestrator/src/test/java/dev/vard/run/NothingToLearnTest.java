@@ -192,9 +192,7 @@ class NothingToLearnTest {
 
     new FineTuning(spec).run(worker, RunFolder.at(folder.resolve("run"), spec), events::add);
 
-    assertThat(warnings())
-        .extracting(RunEvent.Warned::iteration)
-        .containsExactly(0, 1);
+    assertThat(warnings()).extracting(RunEvent.Warned::iteration).containsExactly(0, 1);
     assertThat(warnings().getFirst().message()).startsWith("reward fixed: all 24 scores of");
   }
 

@@ -434,7 +434,8 @@ class SupervisedRunTest {
     assertThat(paused.code()).isEqualTo("STORAGE");
     assertThat(paused.retryAt()).isPresent();
     assertThat(paused.reason())
-        .isEqualTo(folder().resolve("metrics.jsonl") + " cannot be written: No space left on device");
+        .isEqualTo(
+            folder().resolve("metrics.jsonl") + " cannot be written: No space left on device");
 
     assertThat(run().status()).isEqualTo(RunStatus.DONE);
     assertThat(folder().resolve("metrics.jsonl")).content().contains("\"iteration\":3");

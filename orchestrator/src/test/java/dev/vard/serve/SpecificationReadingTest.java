@@ -15,8 +15,7 @@ class SpecificationReadingTest {
 
   @Test
   void shouldReadOnAThreadOfThePlatform() {
-    try (SpecificationReading reading =
-        new SpecificationReading(1, 1, Duration.ofSeconds(20))) {
+    try (SpecificationReading reading = new SpecificationReading(1, 1, Duration.ofSeconds(20))) {
       assertThat(reading.read(() -> Thread.currentThread().isVirtual())).isFalse();
     }
   }
@@ -24,8 +23,7 @@ class SpecificationReadingTest {
   @Test
   void shouldGiveUpAtTheDeadlineAndInterruptTheReader() throws Exception {
     CountDownLatch interrupted = new CountDownLatch(1);
-    try (SpecificationReading reading =
-        new SpecificationReading(1, 1, Duration.ofMillis(50))) {
+    try (SpecificationReading reading = new SpecificationReading(1, 1, Duration.ofMillis(50))) {
       RequestException refused =
           catchThrowableOfType(
               RequestException.class,
@@ -50,8 +48,7 @@ class SpecificationReadingTest {
   void shouldRefuseWhereTooManyWait() throws Exception {
     CountDownLatch begun = new CountDownLatch(1);
     CountDownLatch end = new CountDownLatch(1);
-    try (SpecificationReading reading =
-        new SpecificationReading(1, 1, Duration.ofSeconds(20))) {
+    try (SpecificationReading reading = new SpecificationReading(1, 1, Duration.ofSeconds(20))) {
       CompletableFuture<Boolean> first =
           CompletableFuture.supplyAsync(
               () ->
@@ -63,8 +60,7 @@ class SpecificationReadingTest {
               Thread::startVirtualThread);
       begun.await();
       CompletableFuture<Boolean> second =
-          CompletableFuture.supplyAsync(
-              () -> reading.read(() -> true), Thread::startVirtualThread);
+          CompletableFuture.supplyAsync(() -> reading.read(() -> true), Thread::startVirtualThread);
       while (reading.waiting() == 0) {
         Thread.sleep(1);
       }

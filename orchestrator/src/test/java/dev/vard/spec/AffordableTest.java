@@ -42,8 +42,7 @@ class AffordableTest {
   @Timeout(5)
   void shouldNotCountUpToABudgetWithoutEnd(long budget) {
     for (int samples : new int[] {2, 65_536}) {
-      assertThat(
-              RunSpec.affordable(OptionalLong.of(budget), samples, new EvaluateSpec(100_000, 2)))
+      assertThat(RunSpec.affordable(OptionalLong.of(budget), samples, new EvaluateSpec(100_000, 2)))
           .isEqualTo(Integer.MAX_VALUE);
     }
   }

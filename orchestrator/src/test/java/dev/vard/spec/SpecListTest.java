@@ -52,8 +52,7 @@ class SpecListTest {
   @ParameterizedTest
   @ValueSource(strings = {"class: cat", "index: 3"})
   void shouldRefuseAClassWhereTheMeanOfAllIsTaken(String which) {
-    String onnx =
-        "reward={kind: onnx, model: prompts.txt, output: {take: mean, " + which + "}}";
+    String onnx = "reward={kind: onnx, model: prompts.txt, output: {take: mean, " + which + "}}";
 
     assertThat(specs.problems(SpecFixture.SPEC, onnx))
         .singleElement()

@@ -60,8 +60,7 @@ class SpecOverrideTest {
   @Test
   void shouldLetALaterOneChangePartOfASection() {
     RunSpec spec =
-        specs.read(
-            SpecFixture.SPEC, "model.adapter={rank: 2, alpha: 4}", "model.adapter.alpha=16");
+        specs.read(SpecFixture.SPEC, "model.adapter={rank: 2, alpha: 4}", "model.adapter.alpha=16");
 
     assertThat(spec.model().adapter().alpha()).isEqualTo(16);
     assertThat(spec.model().adapter().rank()).isEqualTo(2);

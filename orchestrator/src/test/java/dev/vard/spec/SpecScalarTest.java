@@ -23,7 +23,14 @@ class SpecScalarTest {
 
   @ParameterizedTest
   @CsvSource({
-    "20, 20", "+20, 20", "0x14, 20", "0o24, 20", "2e1, 20", "20.0, 20", "2.0E+1, 20", "1, 1"
+    "20, 20",
+    "+20, 20",
+    "0x14, 20",
+    "0o24, 20",
+    "2e1, 20",
+    "20.0, 20",
+    "2.0E+1, 20",
+    "1, 1"
   })
   void shouldTakeWholeNumbers(String written, int steps) {
     assertThat(specs.read(SpecFixture.SPEC.replace("steps: 20", "steps: " + written)))
@@ -33,7 +40,14 @@ class SpecScalarTest {
 
   @ParameterizedTest
   @CsvSource({
-    ".5, 0.5", "+.5, 0.5", "0.5, 0.5", "5e-1, 0.5", "5E-1, 0.5", "+5.e-1, 0.5", "1, 1.0", "0x1, 1.0"
+    ".5, 0.5",
+    "+.5, 0.5",
+    "0.5, 0.5",
+    "5e-1, 0.5",
+    "5E-1, 0.5",
+    "+5.e-1, 0.5",
+    "1, 1.0",
+    "0x1, 1.0"
   })
   void shouldTakeNumbers(String written, double eta) {
     assertThat(specs.read(SpecFixture.SPEC.replace("steps: 20", "eta: " + written)))

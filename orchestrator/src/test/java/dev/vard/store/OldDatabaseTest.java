@@ -27,7 +27,8 @@ class OldDatabaseTest {
 
     try (OpenStore open = OpenStore.open(Database.file(folder.resolve("database")).properties())) {
       RunStore store = open.store();
-      List<StoredRun> runs = store.list(new RunQuery(Optional.empty(), List.of(), Optional.empty(), 10));
+      List<StoredRun> runs =
+          store.list(new RunQuery(Optional.empty(), List.of(), Optional.empty(), 10));
       assertThat(runs)
           .extracting(StoredRun::status)
           .containsExactly(RunStatus.CANCELLED, RunStatus.DONE, RunStatus.DONE);

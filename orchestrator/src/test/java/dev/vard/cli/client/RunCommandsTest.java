@@ -210,8 +210,7 @@ class RunCommandsTest {
     assertThat(vard.run("delete", "emoji-x7")).isEqualTo(ExitCode.BAD_USAGE);
 
     assertThat(vard.err().lines())
-        .containsExactly(
-            "vard: nobody is here to ask whether to delete runs/emoji-x7; give --yes");
+        .containsExactly("vard: nobody is here to ask whether to delete runs/emoji-x7; give --yes");
     assertThat(service.requests(DeleteRunRequest.class)).isEmpty();
   }
 

@@ -291,7 +291,8 @@ class PythonRewardTest {
     open("mine:kept");
     ProcessHandle scores = ProcessHandle.of((long) score(reward)).orElseThrow();
     List<ProcessHandle> all =
-        Stream.concat(Stream.of(process(), scores, scores.parent().orElseThrow()), scores.children())
+        Stream.concat(
+                Stream.of(process(), scores, scores.parent().orElseThrow()), scores.children())
             .toList();
     assertThat(all).hasSizeGreaterThanOrEqualTo(4).allMatch(ProcessHandle::isAlive);
 
