@@ -74,6 +74,8 @@ def pipeline(base: StableDiffusionPipeline) -> StableDiffusion3Pipeline:
     told = first.load_state_dict({prefix + name: tensor for name, tensor in own.items()}, strict=False)
     if told.unexpected_keys or told.missing_keys != ["text_projection.weight"]:
         raise ValueError(f"emoji-sd's text encoder does not fit: {told}")
+    # The pipeline adds it, and emoji-sd's latents have mean 0 already.
+    base.vae.register_to_config(shift_factor=0.0)
     return StableDiffusion3Pipeline(
         transformer=transformer(),
         scheduler=FlowMatchEulerDiscreteScheduler(),

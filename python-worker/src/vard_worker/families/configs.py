@@ -120,6 +120,13 @@ def check_vae(vae: Config) -> None:
         raise vae.refused("scaling_factor", "give the number that its latents were multiplied by, 0.18215 for SD 1.x and 2.x")
 
 
+def check_shift(vae: Config) -> None:
+    """Pipelines of flow matching add it."""
+    shift = vae["shift_factor"]
+    if isinstance(shift, bool) or not isinstance(shift, int | float) or abs(shift) > 1e6:
+        raise vae.refused("shift_factor", "give the number that was taken from its latents, 0.0 if none was")
+
+
 def check_channels(network: Config, vae: Config) -> None:
     if network["in_channels"] != vae["latent_channels"]:
         raise network.refused("in_channels", f"but its VAE has {vae['latent_channels']} latent_channels: an inpainting or editing model, which is not supported")

@@ -58,6 +58,7 @@ class Flux(TransformerFamily):
     def check(cls, root: Path, checkpoint: str) -> None:
         network, vae = Config(root, "transformer", checkpoint, FluxTransformer2DModel), Config(root, "vae", checkpoint, AutoencoderKL)
         configs.check_vae(vae)
+        configs.check_shift(vae)
         channels = PATCH**2 * vae["latent_channels"]
         if network["in_channels"] != channels or network["out_channels"] not in (None, channels):
             raise network.refused("in_channels", f"but its VAE has {vae['latent_channels']} latent_channels, {channels} packed: an editing or filling model, which is not supported")

@@ -54,6 +54,7 @@ class StableDiffusion3(TransformerFamily):
         network, vae = Config(root, "transformer", checkpoint, SD3Transformer2DModel), Config(root, "vae", checkpoint, AutoencoderKL)
         configs.check_channels(network, vae)
         configs.check_vae(vae)
+        configs.check_shift(vae)
         if network["out_channels"] not in (None, network["in_channels"]):
             raise network.refused("out_channels", f"but in_channels: {network['in_channels']!r}; other outputs beside the velocity are not supported")
         size, patch, most = network["sample_size"], network["patch_size"], network["pos_embed_max_size"]

@@ -20,6 +20,7 @@ import dev.vard.proto.v1.RestoreRequest;
 import dev.vard.proto.v1.SampleRequest;
 import dev.vard.proto.v1.SamplerConfig;
 import dev.vard.proto.v1.SaveRequest;
+import dev.vard.proto.v1.TrajectoryConfig;
 import dev.vard.proto.v1.TrajectorySpec;
 import dev.vard.proto.v1.ValueConfig;
 import dev.vard.proto.v1.ValueObjective;
@@ -29,6 +30,7 @@ import dev.vard.spec.AlgorithmSpec.VardSpec;
 import dev.vard.spec.ModelSpec;
 import dev.vard.spec.RunSpec;
 import dev.vard.spec.SamplerSpec;
+import dev.vard.spec.TrajectoriesSpec;
 import dev.vard.spec.ValueSpec;
 import java.nio.file.Path;
 import java.util.List;
@@ -64,6 +66,7 @@ final class Requests {
             .setSessionId(session)
             .setModel(model(spec.model()))
             .setSampler(sampler(spec.sampler()))
+            .setTrajectories(trajectories(spec.sampler().trajectories()))
             .setSeed(new Seeds(spec.seed()).of(Seeds.Purpose.MODEL, 0, 0));
     switch (spec.algorithm()) {
       case VardSpec vard -> request.setValue(value(vard.value()));
@@ -98,6 +101,11 @@ final class Requests {
         .setLearningRate(action.learningRate())
         .setMaxGradientNorm(action.maxGradientNorm())
         .setSeed(action.seed())
+        .setMicroBatch(
+            switch (spec.algorithm()) {
+              case VardSpec vard -> vard.value().microBatch().orElse(0);
+              case DdpoSpec ddpo -> 0;
+            })
         .build();
   }
 
@@ -112,7 +120,8 @@ final class Requests {
             .setLearningRate(action.learningRate())
             .setMaxGradientNorm(action.maxGradientNorm())
             .setSeed(action.seed())
-            .setKlWeight(action.klWeight());
+            .setKlWeight(action.klWeight())
+            .setMicroBatch(spec.algorithm().policy().microBatch().orElse(0));
     switch (action.objective()) {
       case Objective.Value() -> request.setValue(ValueObjective.getDefaultInstance());
       case Objective.ClippedRatio(List<Double> advantages, double clip) ->
@@ -197,11 +206,11 @@ final class Requests {
         .setCheckpoint(model.checkpoint())
         .setRevision(model.revision())
         .setDevice(model.device())
-        .setDtype(
-            switch (model.dtype()) {
-              case FLOAT32 -> DType.FLOAT32;
-              case BFLOAT16 -> DType.BFLOAT16;
-            })
+        .setDtype(dtype(model.dtype()))
+        .setHeight(model.height().orElse(0))
+        .setWidth(model.width().orElse(0))
+        .setGradientCheckpointing(model.gradientCheckpointing())
+        .setOffload(model.offload())
         .setAdapter(
             AdapterConfig.newBuilder()
                 .setRank(adapter.rank())
@@ -210,16 +219,38 @@ final class Requests {
         .build();
   }
 
+  private static DType dtype(ModelSpec.DType dtype) {
+    return switch (dtype) {
+      case FLOAT32 -> DType.FLOAT32;
+      case BFLOAT16 -> DType.BFLOAT16;
+    };
+  }
+
+  private static TrajectoryConfig trajectories(TrajectoriesSpec trajectories) {
+    return TrajectoryConfig.newBuilder()
+        .setDtype(dtype(trajectories.dtype()))
+        .setDevice(
+            switch (trajectories.device()) {
+              case MODEL -> "model";
+              case CPU -> "cpu";
+            })
+        .build();
+  }
+
   private static SamplerConfig sampler(SamplerSpec sampler) {
-    return SamplerConfig.newBuilder()
+    SamplerConfig.Builder config = SamplerConfig.newBuilder();
+    sampler.eta().ifPresent(config::setEta);
+    return config
         .setKind(
             switch (sampler.kind()) {
+              case AUTO -> SamplerConfig.Kind.KIND_UNSPECIFIED;
               case DDIM -> SamplerConfig.Kind.DDIM;
               case DDPM -> SamplerConfig.Kind.DDPM;
+              case FLOW_SDE -> SamplerConfig.Kind.FLOW_SDE;
+              case FLOW_CPS -> SamplerConfig.Kind.FLOW_CPS;
             })
         .setSteps(sampler.steps())
         .setGuidance(sampler.guidance())
-        .setEta(sampler.eta())
         .build();
   }
 

@@ -6,7 +6,7 @@ import java.util.List;
  * The LoRA that is trained.
  *
  * @param alpha its output is scaled by alpha / rank
- * @param targets ends of module names, as PEFT takes them
+ * @param targets ends of module names, as PEFT takes them; empty for the model family's own
  */
 public record AdapterSpec(int rank, double alpha, List<String> targets) {
 

@@ -60,7 +60,7 @@ public final class Feasibility {
   /** Why nothing could be learnt, or nothing would be bounded; empty where all is well. */
   static List<Finding> refusals(RunSpec spec) {
     List<Finding> found = new ArrayList<>();
-    if (noNoise(spec)) {
+    if (spec.sampler().noNoise()) {
       String zero = "0 gives a chain without noise, ";
       String cure = "; give a number above 0 (1 is as stochastic as DDPM), or ";
       if (spec.algorithm() instanceof DdpoSpec) {
@@ -168,14 +168,15 @@ public final class Feasibility {
   }
 
   private static void chain(RunSpec spec, List<Finding> found) {
-    double eta = spec.sampler().eta();
-    if (noNoise(spec)) {
+    SamplerSpec.Kind kind = spec.sampler().kind();
+    double eta = spec.sampler().eta().orElse(1);
+    if (spec.sampler().noNoise()) {
       found.add(
           new Finding(
               Keys.ETA,
               "0 gives a chain without noise: the KL is shown as 0 whatever happens, and nothing"
                   + " bounds how far the policy moves"));
-    } else if (spec.sampler().kind() == SamplerSpec.Kind.DDIM
+    } else if ((kind == SamplerSpec.Kind.DDIM || kind == SamplerSpec.Kind.AUTO)
         && eta < LITTLE_NOISE
         && spec.needsNoise()) {
       found.add(
@@ -228,9 +229,5 @@ public final class Feasibility {
           case VardSpec vard -> vard.value().warmup();
           case DdpoSpec ddpo -> 0;
         };
-  }
-
-  private static boolean noNoise(RunSpec spec) {
-    return spec.sampler().kind() == SamplerSpec.Kind.DDIM && spec.sampler().eta() == 0;
   }
 }

@@ -48,7 +48,7 @@ final class Keys {
       Key.required(
           "model.checkpoint",
           new Text(ANY.pattern(), "a folder in diffusers format or a hub id"),
-          "The pretrained model: `StableDiffusionPipeline` or unconditional `DDPMPipeline`.");
+          "The pretrained model, of a family that own-checkpoint.md lists.");
   static final Key<String> REVISION =
       Key.optional(
           "model.revision",
@@ -67,6 +67,31 @@ final class Keys {
           new Choice<>(ModelSpec.DType.class),
           ModelSpec.DType.FLOAT32,
           "What the frozen weights are kept in; the adapter and the value network are float32.");
+  static final Key<Long> HEIGHT =
+      Key.optional(
+          "model.height",
+          new Whole(1, 16_384),
+          "the model's own",
+          "Pixels of the images; a multiple of what the model draws.");
+  static final Key<Long> WIDTH =
+      Key.optional(
+          "model.width",
+          new Whole(1, 16_384),
+          "the model's own",
+          "Pixels of the images; a multiple of what the model draws.");
+  static final Key<Boolean> GRADIENT_CHECKPOINTING =
+      Key.of(
+          "model.gradient-checkpointing",
+          new Truth(),
+          false,
+          "Whether the network keeps fewer activations and computes them again backwards: slower, in"
+              + " less memory, with the same gradients.");
+  static final Key<Boolean> OFFLOAD =
+      Key.of(
+          "model.offload",
+          new Truth(),
+          false,
+          "Whether text encoders and VAE wait in the CPU's memory while they are not in use.");
   static final Key<AdapterSpec.Kind> ADAPTER_KIND =
       Key.of(
           "model.adapter.kind",
@@ -78,10 +103,10 @@ final class Keys {
   static final Key<Double> ALPHA =
       Key.of("model.adapter.alpha", POSITIVE, 8.0, "The LoRA's output is scaled by alpha / rank.");
   static final Key<List<String>> TARGETS =
-      Key.of(
+      Key.optional(
           "model.adapter.targets",
           new Texts("a list of module names", NAME_LENGTH, true),
-          List.of("to_q", "to_k", "to_v", "to_out.0"),
+          "the model family's own",
           "Ends of the names of the modules that get a LoRA, as PEFT takes them.");
 
   static final Key<String> PROMPTS_FILE =
@@ -101,8 +126,9 @@ final class Keys {
       Key.of(
           "sampler.kind",
           new Choice<>(SamplerSpec.Kind.class),
-          SamplerSpec.Kind.DDIM,
-          "The stochastic sampler, whatever scheduler the checkpoint was saved with.");
+          SamplerSpec.Kind.AUTO,
+          "The stochastic sampler, whatever scheduler the checkpoint was saved with; `auto` is the model"
+              + " family's own: ddim, or for flow matching flow-sde.");
   static final Key<Long> SAMPLER_STEPS =
       Key.of("sampler.steps", new Whole(1, 1000), 20L, "Denoising steps T.");
   static final Key<Double> GUIDANCE =
@@ -112,14 +138,28 @@ final class Keys {
           "3.0; without prompts 1.0",
           "Classifier-free guidance scale, in training and sampling alike; 1 is none.");
   static final Key<Double> ETA =
-      Key.of(
+      Key.optional(
           "sampler.eta",
           new Decimal(0, false, 1),
-          1.0,
-          "DDIM's η: 0 deterministic, 1 as stochastic as DDPM. DDPO, and a budget or weight of the KL,"
-              + " need noise: they refuse 0. DDPM ignores it.");
+          "1.0; for flow matching 0.7",
+          "DDIM's η: 0 deterministic, 1 as stochastic as DDPM; of flow-sde and flow-cps how much noise a"
+              + " step draws, 0 for the ODE. DDPO, and a budget or weight of the KL, need noise: they"
+              + " refuse 0. DDPM ignores it.");
   static final Key<Long> SAMPLER_BATCH =
       Key.of("sampler.batch", new Whole(1, 4096), 16L, "Trajectories denoised together.");
+
+  static final Key<ModelSpec.DType> TRAJECTORIES_DTYPE =
+      Key.of(
+          "trajectories.dtype",
+          new Choice<>(ModelSpec.DType.class),
+          ModelSpec.DType.FLOAT32,
+          "What trajectories' states are kept in until they are released.");
+  static final Key<TrajectoriesSpec.Device> TRAJECTORIES_DEVICE =
+      Key.of(
+          "trajectories.device",
+          new Choice<>(TrajectoriesSpec.Device.class),
+          TrajectoriesSpec.Device.MODEL,
+          "Where they are kept: on the model's device, or in the CPU's memory.");
 
   static final Key<RewardSource.Kind> REWARD_KIND =
       Key.required(
@@ -406,6 +446,13 @@ final class Keys {
               "half of the steps where a reward is grpc, http or python, else 0",
               "So many of the fit's steps are taken on earlier iterations' trajectories, while this"
                   + " one's scores are awaited."));
+  static final Key<Long> VALUE_MICRO_BATCH =
+      vard(
+          Key.optional(
+              "algorithm.value.micro-batch",
+              BATCH,
+              "the whole batch",
+              "Pairs that go through the networks together; their gradients add up to the batch's."));
   static final Key<Long> POLICY_STEPS =
       Key.of(
           "algorithm.policy.steps",
@@ -429,6 +476,13 @@ final class Keys {
           NOT_NEGATIVE,
           1.0,
           "Gradients are scaled down to this L2 norm; 0 for no bound.");
+  static final Key<Long> POLICY_MICRO_BATCH =
+      Key.optional(
+          "algorithm.policy.micro-batch",
+          BATCH,
+          "the whole batch",
+          "Pairs that go through the network together; their gradients add up to the batch's, in less"
+              + " memory.");
   static final Key<Double> KL_BUDGET =
       Key.optional(
           "algorithm.kl.budget",
@@ -515,6 +569,10 @@ final class Keys {
           REVISION,
           DEVICE,
           DTYPE,
+          HEIGHT,
+          WIDTH,
+          GRADIENT_CHECKPOINTING,
+          OFFLOAD,
           ADAPTER_KIND,
           RANK,
           ALPHA,
@@ -526,6 +584,8 @@ final class Keys {
           GUIDANCE,
           ETA,
           SAMPLER_BATCH,
+          TRAJECTORIES_DTYPE,
+          TRAJECTORIES_DEVICE,
           REWARD_KIND,
           REWARD_NAME,
           REWARD_WEIGHT,
@@ -572,11 +632,13 @@ final class Keys {
           REPLAY,
           VALUE_NORM,
           VALUE_AHEAD,
+          VALUE_MICRO_BATCH,
           POLICY_STEPS,
           POLICY_BATCH,
           POLICY_RATE,
           FINAL_RATE,
           POLICY_NORM,
+          POLICY_MICRO_BATCH,
           KL_BUDGET,
           KL_WEIGHT,
           CLIP,

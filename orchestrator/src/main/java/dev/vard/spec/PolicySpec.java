@@ -1,5 +1,7 @@
 package dev.vard.spec;
 
+import java.util.OptionalInt;
+
 /**
  * How the adapter is trained.
  *
@@ -8,9 +10,21 @@ package dev.vard.spec;
  * @param learningRate of the first iteration that trains the adapter
  * @param finalRate of the last one, as a share of {@code learningRate}
  * @param maxGradientNorm bound of the gradient's L2 norm; 0 for none
+ * @param microBatch pairs that go through the network together; empty for the whole batch
  */
 public record PolicySpec(
-    int steps, int batch, double learningRate, double finalRate, double maxGradientNorm) {
+    int steps,
+    int batch,
+    double learningRate,
+    double finalRate,
+    double maxGradientNorm,
+    OptionalInt microBatch) {
+
+  /** With whole batches. */
+  public PolicySpec(
+      int steps, int batch, double learningRate, double finalRate, double maxGradientNorm) {
+    this(steps, batch, learningRate, finalRate, maxGradientNorm, OptionalInt.empty());
+  }
 
   /**
    * The learning rate of an iteration; it falls linearly.

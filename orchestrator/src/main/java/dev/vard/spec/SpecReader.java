@@ -20,6 +20,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.regex.Pattern;
@@ -577,14 +578,20 @@ public final class SpecReader {
               find(Keys.REVISION).orElse(""),
               get(Keys.DEVICE),
               get(Keys.DTYPE),
-              new AdapterSpec(whole(Keys.RANK), get(Keys.ALPHA), get(Keys.TARGETS)));
+              new AdapterSpec(
+                  whole(Keys.RANK), get(Keys.ALPHA), find(Keys.TARGETS).orElse(List.of())),
+              wholeIfGiven(Keys.HEIGHT),
+              wholeIfGiven(Keys.WIDTH),
+              get(Keys.GRADIENT_CHECKPOINTING),
+              get(Keys.OFFLOAD));
       SamplerSpec sampler =
           new SamplerSpec(
               get(Keys.SAMPLER_KIND),
               whole(Keys.SAMPLER_STEPS),
               find(Keys.GUIDANCE).orElse(prompts.isEmpty() ? 1.0 : DEFAULT_GUIDANCE),
-              get(Keys.ETA),
-              whole(Keys.SAMPLER_BATCH));
+              find(Keys.ETA).map(OptionalDouble::of).orElse(OptionalDouble.empty()),
+              whole(Keys.SAMPLER_BATCH),
+              new TrajectoriesSpec(get(Keys.TRAJECTORIES_DTYPE), get(Keys.TRAJECTORIES_DEVICE)));
       return new RunSpec(
           get(Keys.NAME),
           get(Keys.SEED),
@@ -878,7 +885,8 @@ public final class SpecReader {
               whole(Keys.POLICY_BATCH),
               get(Keys.POLICY_RATE),
               get(Keys.FINAL_RATE),
-              get(Keys.POLICY_NORM));
+              get(Keys.POLICY_NORM),
+              wholeIfGiven(Keys.POLICY_MICRO_BATCH));
       KlSpec kl =
           find(Keys.KL_WEIGHT)
               .<KlSpec>map(KlWeight::new)
@@ -901,16 +909,21 @@ public final class SpecReader {
       int steps = whole(Keys.VALUE_STEPS);
       return new ValueSpec(
           get(Keys.VALUE_KIND),
-          find(Keys.VALUE_WIDTH)
-              .map(width -> OptionalInt.of(Math.toIntExact(width)))
-              .orElse(OptionalInt.empty()),
+          wholeIfGiven(Keys.VALUE_WIDTH),
           whole(Keys.WARMUP),
           steps,
           whole(Keys.VALUE_BATCH),
           get(Keys.VALUE_RATE),
           whole(Keys.REPLAY),
           get(Keys.VALUE_NORM),
-          find(Keys.VALUE_AHEAD).map(Math::toIntExact).orElse(remote ? steps / 2 : 0));
+          find(Keys.VALUE_AHEAD).map(Math::toIntExact).orElse(remote ? steps / 2 : 0),
+          wholeIfGiven(Keys.VALUE_MICRO_BATCH));
+    }
+
+    private OptionalInt wholeIfGiven(Key<Long> key) {
+      return find(key)
+          .map(value -> OptionalInt.of(Math.toIntExact(value)))
+          .orElse(OptionalInt.empty());
     }
 
     private int whole(Key<Long> key) {

@@ -42,18 +42,26 @@ public final class SpecWriter {
     }
     put(Keys.DEVICE, spec.model().device());
     put(Keys.DTYPE, spec.model().dtype());
+    spec.model().height().ifPresent(pixels -> put(Keys.HEIGHT, pixels));
+    spec.model().width().ifPresent(pixels -> put(Keys.WIDTH, pixels));
+    put(Keys.GRADIENT_CHECKPOINTING, spec.model().gradientCheckpointing());
+    put(Keys.OFFLOAD, spec.model().offload());
     put(Keys.ADAPTER_KIND, AdapterSpec.Kind.LORA);
     put(Keys.RANK, spec.model().adapter().rank());
     put(Keys.ALPHA, spec.model().adapter().alpha());
-    put(Keys.TARGETS, spec.model().adapter().targets());
+    if (!spec.model().adapter().targets().isEmpty()) {
+      put(Keys.TARGETS, spec.model().adapter().targets());
+    }
     if (!spec.prompts().isEmpty()) {
       put(Keys.PROMPTS_LIST, spec.prompts());
     }
     put(Keys.SAMPLER_KIND, spec.sampler().kind());
     put(Keys.SAMPLER_STEPS, spec.sampler().steps());
     put(Keys.GUIDANCE, spec.sampler().guidance());
-    put(Keys.ETA, spec.sampler().eta());
+    spec.sampler().eta().ifPresent(eta -> put(Keys.ETA, eta));
     put(Keys.SAMPLER_BATCH, spec.sampler().batch());
+    put(Keys.TRAJECTORIES_DTYPE, spec.sampler().trajectories().dtype());
+    put(Keys.TRAJECTORIES_DEVICE, spec.sampler().trajectories().device());
     add(spec.reward());
     add(spec.algorithm());
     put(Keys.EVERY, spec.evaluate().every());
@@ -168,6 +176,7 @@ public final class SpecWriter {
         put(Keys.REPLAY, value.replay());
         put(Keys.VALUE_NORM, value.maxGradientNorm());
         put(Keys.VALUE_AHEAD, value.ahead());
+        value.microBatch().ifPresent(pairs -> put(Keys.VALUE_MICRO_BATCH, pairs));
       }
       case DdpoSpec ddpo -> {
         put(Keys.CLIP, ddpo.clip());
@@ -179,6 +188,7 @@ public final class SpecWriter {
     put(Keys.POLICY_RATE, algorithm.policy().learningRate());
     put(Keys.FINAL_RATE, algorithm.policy().finalRate());
     put(Keys.POLICY_NORM, algorithm.policy().maxGradientNorm());
+    algorithm.policy().microBatch().ifPresent(pairs -> put(Keys.POLICY_MICRO_BATCH, pairs));
     switch (algorithm.kl()) {
       case KlSpec.KlBudget(double budget) -> put(Keys.KL_BUDGET, budget);
       case KlSpec.KlWeight(double weight) -> put(Keys.KL_WEIGHT, weight);

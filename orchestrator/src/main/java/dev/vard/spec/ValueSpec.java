@@ -13,6 +13,7 @@ import java.util.OptionalInt;
  * @param maxGradientNorm bound of the gradient's L2 norm; 0 for none
  * @param ahead of the steps, those that are taken on earlier iterations' trajectories while this
  *     one's scores are awaited
+ * @param microBatch pairs that go through the network together; empty for the whole batch
  */
 public record ValueSpec(
     Kind kind,
@@ -23,7 +24,8 @@ public record ValueSpec(
     double learningRate,
     int replay,
     double maxGradientNorm,
-    int ahead) {
+    int ahead,
+    OptionalInt microBatch) {
 
   /** The network. */
   public enum Kind {

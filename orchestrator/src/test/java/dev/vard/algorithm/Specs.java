@@ -13,8 +13,10 @@ import dev.vard.spec.RewardSource;
 import dev.vard.spec.RewardSpec;
 import dev.vard.spec.RunSpec;
 import dev.vard.spec.SamplerSpec;
+import dev.vard.spec.TrajectoriesSpec;
 import dev.vard.spec.ValueSpec;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 
@@ -40,7 +42,8 @@ final class Specs {
         samples,
         staleness,
         new ValueSpec(
-            ValueSpec.Kind.CONV, OptionalInt.empty(), warmup, 3, 5, 0.01, replay, 1.0, ahead),
+            ValueSpec.Kind.CONV, OptionalInt.empty(), warmup, 3, 5, 0.01, replay, 1.0, ahead,
+            OptionalInt.empty()),
         POLICY,
         new KlSpec.KlBudget(10));
   }
@@ -85,7 +88,8 @@ final class Specs {
             ModelSpec.DType.FLOAT32,
             new AdapterSpec(2, 2, List.of("to_q"))),
         prompts,
-        new SamplerSpec(SamplerSpec.Kind.DDIM, 4, 3, 1, 4),
+        new SamplerSpec(
+            SamplerSpec.Kind.DDIM, 4, 3, OptionalDouble.of(1), 4, TrajectoriesSpec.PLAIN),
         RewardSpec.of(new RewardSource.Supplied()),
         algorithm,
         evaluate,

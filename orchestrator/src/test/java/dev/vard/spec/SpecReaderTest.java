@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.BeforeEach;
@@ -41,16 +42,23 @@ class SpecReaderTest {
                     "",
                     "auto",
                     ModelSpec.DType.FLOAT32,
-                    new AdapterSpec(8, 8.0, List.of("to_q", "to_k", "to_v", "to_out.0"))),
+                    new AdapterSpec(8, 8.0, List.of())),
                 List.of("a cat", "a dog"),
-                new SamplerSpec(SamplerSpec.Kind.DDIM, 20, 3.0, 1.0, 16),
+                new SamplerSpec(
+                    SamplerSpec.Kind.AUTO,
+                    20,
+                    3.0,
+                    OptionalDouble.empty(),
+                    16,
+                    TrajectoriesSpec.PLAIN),
                 RewardSpec.of(new RewardSource.JpegCompressibility(95)),
                 new VardSpec(
                     16,
                     32,
                     0,
                     new ValueSpec(
-                        ValueSpec.Kind.CONV, OptionalInt.empty(), 2, 40, 128, 1.0e-3, 8, 1.0, 0),
+                        ValueSpec.Kind.CONV, OptionalInt.empty(), 2, 40, 128, 1.0e-3, 8, 1.0, 0,
+                        OptionalInt.empty()),
                     new PolicySpec(10, 32, 5.0e-4, 1.0, 1.0),
                     new KlSpec.KlBudget(60.0)),
                 new EvaluateSpec(4, 64),

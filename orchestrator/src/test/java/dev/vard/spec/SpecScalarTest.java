@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.OptionalDouble;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -52,7 +53,7 @@ class SpecScalarTest {
   void shouldTakeNumbers(String written, double eta) {
     assertThat(specs.read(SpecFixture.SPEC.replace("steps: 20", "eta: " + written)))
         .extracting(spec -> spec.sampler().eta())
-        .isEqualTo(eta);
+        .isEqualTo(OptionalDouble.of(eta));
   }
 
   @ParameterizedTest
