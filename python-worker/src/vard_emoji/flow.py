@@ -36,7 +36,7 @@ class Recipe:
     """Everything that decides the weights."""
 
     seed: int = 0
-    steps: int = 3500
+    steps: int = 2600
     batch: int = 64
     lr: float = 1e-3
     warmup: int = 200
