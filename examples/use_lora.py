@@ -184,13 +184,14 @@ def encoded(prompts: list[str]) -> dict[str, torch.Tensor]:
     return told | ({"negative_prompt_embeds": empty.float(), "negative_pooled_prompt_embeds": empty_pooled.float()} if guided else {})
 
 
-def draw_pixels(generators: list[torch.Generator]) -> list[Image.Image]:
-    """`DDPMPipeline` passes no eta on, and draws its noise in the network's dtype: so its loop is here."""
+def draw_pixels(prompts: list[str], generators: list[torch.Generator]) -> list[Image.Image]:
+    """`DDPMPipeline` passes no eta on, knows no classes, and draws its noise in the network's dtype: so its loop is here."""
+    classes = {"class_labels": torch.tensor([int(prompt) for prompt in prompts], device=device)} if prompts[0] else {}
     x = randn_tensor(latent_shape(len(generators)), generators, device, torch.float32)
     pipe.scheduler.set_timesteps(sampler["steps"])
     noise = {"eta": eta} if isinstance(pipe.scheduler, DDIMScheduler) else {}
     for t in pipe.scheduler.timesteps:
-        output = pipe.unet(x, t.to(device), return_dict=False)[0]
+        output = pipe.unet(x, t.to(device), return_dict=False, **classes)[0]
         x = pipe.scheduler.step(output, t, x, generator=generators, return_dict=False, **noise)[0]
     images = (x / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
     return [image.convert("RGB") for image in pipe.numpy_to_pil(images)]
@@ -217,7 +218,7 @@ with torch.no_grad():
     for start in range(0, len(evaluation), batch):
         part = evaluation[start : start + batch]
         generators = [torch.Generator("cpu").manual_seed(item["seed"]) for item in part]
-        images = draw_text_to_image([item["prompt"] for item in part], generators) if text_to_image else draw_pixels(generators)
+        images = (draw_text_to_image if text_to_image else draw_pixels)([item["prompt"] for item in part], generators)
         drawn += [np.asarray(image) for image in images]
 
 folder = arguments.run / "drawn"

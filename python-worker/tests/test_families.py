@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from vard.v1 import worker_pb2 as pb
 from vard_worker import testing
 
 IDS = ["a", "b", "c", "d"]
-DIFFUSION = ["tiny-sdxl", "tiny-sdxl-v", "tiny-sdxl-pruned"]
+DIFFUSION = ["tiny-sd-pruned", "tiny-sdxl", "tiny-sdxl-v", "tiny-sdxl-pruned"]
 FLOWS = ["tiny-sd3", "tiny-sd3-clip", "tiny-sd3-dual", "tiny-flux", "tiny-flux-schnell"]
 KINDS = [*DIFFUSION, *FLOWS]
 
@@ -131,6 +132,12 @@ def test_sizes_that_the_network_cannot_draw(client: Client, checkpoints: dict[st
     assert caught.value.field == f"model.{field}" and "give " in caught.value.message
 
 
+def test_pixels_have_their_own_size_alone(client: Client, tiny_ddpm: Path) -> None:
+    with refused(pb.INVALID_ARGUMENT) as caught:
+        client.open(tiny_ddpm, sampler=PIXELS, model=pb.ModelConfig(width=24))
+    assert caught.value.field == "model.width" and "give 16" in caught.value.message
+
+
 def test_chains_of_another_process_are_refused_by_name(client: Client, checkpoints: dict[str, Path], tiny_sd: Path) -> None:
     with refused(pb.INVALID_ARGUMENT) as caught:
         client.open(checkpoints["tiny-sd3"])
@@ -139,3 +146,49 @@ def test_chains_of_another_process_are_refused_by_name(client: Client, checkpoin
     with refused(pb.INVALID_ARGUMENT) as caught:
         client.open(tiny_sd, sampler=pb.SamplerConfig(kind=pb.SamplerConfig.FLOW_SDE))
     assert "give ddim or ddpm" in caught.value.message
+
+
+# ------------------------------------------------------------------------------------------------------ pixels
+
+
+@pytest.fixture
+def pixels_of(tmp_path: Path) -> Callable[[str], Path]:
+    def make(kind: str) -> Path:
+        testing.CHECKPOINTS[kind]().save_pretrained(tmp_path / kind)
+        return tmp_path / kind
+
+    return make
+
+
+PIXELS = pb.SamplerConfig(steps=STEPS, guidance=1.0)
+
+
+def test_gray_images_are_fine_tuned(client: Client, pixels_of: Callable[[str], Path], tmp_path: Path) -> None:
+    session = open_own(client, pixels_of("tiny-ddpm-gray"), sampler=PIXELS)
+    assert list(session.latent_shape) == [1, 16, 16] and not session.conditional
+    images = client.sample(IDS, prompts=("",))
+    assert (images == images[..., :1]).all()
+    client.fit({name: float(i) for i, name in enumerate(IDS)})
+    client.improve(IDS)
+    client.export(tmp_path / "export")
+
+
+@pytest.mark.parametrize("value", ["CONV", "ENCODER"])
+def test_a_class_is_a_prompt(client: Client, pixels_of: Callable[[str], Path], tmp_path: Path, value: str) -> None:
+    config = pb.ValueConfig(kind=pb.ValueConfig.Kind.Value(value), width=16)
+    session = open_own(client, pixels_of("tiny-ddpm-classes"), sampler=PIXELS, value=config)
+    assert session.conditional
+    one, other = (client.sample([name], retain=False, prompts=(prompt,)) for name, prompt in (("a", "0"), ("a", "3")))
+    assert (one != other).any()
+    client.sample(IDS, prompts=("0", "1", "3"))
+    client.fit({name: float(i) for i, name in enumerate(IDS)})
+    assert all(step.gradient_norm > 0 for step in client.improve(IDS).steps)
+    client.export(tmp_path / "export")
+
+
+@pytest.mark.parametrize("prompt", ["", "cat", "4", "-1", "1.0", "²"])
+def test_what_is_no_class_is_refused(client: Client, pixels_of: Callable[[str], Path], prompt: str) -> None:
+    open_own(client, pixels_of("tiny-ddpm-classes"), sampler=PIXELS)
+    with refused(pb.INVALID_ARGUMENT) as caught:
+        client.sample(["a"], prompts=(prompt,))
+    assert "numbers from 0 to 3" in caught.value.message

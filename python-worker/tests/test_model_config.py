@@ -38,7 +38,7 @@ def tokenizer(**changes: object) -> Change:
 
 
 REFUSED: list[tuple[Change, str]] = [
-    (unet(class_embed_type="timestep"), "unet/config.json: class_embed_type: 'timestep'; it is conditioned on classes"),
+    (unet(class_embed_type="timestep"), "unet/config.json: class_embed_type: 'timestep'; a class that is not a number"),
     (unet(num_class_embeds=10), "unet/config.json: num_class_embeds: 10; it is conditioned on classes"),
     (unet(time_cond_proj_dim=256), "unet/config.json: time_cond_proj_dim: 256; it is a distilled model"),
     (unet(addition_embed_type="text_time"), "unet/config.json: addition_embed_type: 'text_time'; its UNet takes more than a prompt"),
@@ -93,7 +93,7 @@ def test_a_configuration_is_refused_before_weights_are_read(client: Client, mode
 
 
 UNCONDITIONAL: list[tuple[Change, str]] = [
-    (unet(num_class_embeds=10), "unet/config.json: num_class_embeds: 10; it is conditioned on classes"),
+    (unet(num_class_embeds=0), "unet/config.json: num_class_embeds: 0; give whole numbers from 1"),
     (unet(out_channels=6), "unet/config.json: out_channels: 6; but in_channels: 3; learned variances are not supported"),
     (unet(in_channels=4, out_channels=4), "unet/config.json: in_channels: 4; 1 or 3 are supported"),
     (unet(sample_size=None), "unet/config.json: sample_size: None; give the side"),

@@ -53,7 +53,7 @@ def finished_run(client: Client, kind: str, sampler: dict[str, object], dtype: s
     request.model.height, request.model.width = size
     request.sampler.steps, request.sampler.guidance, request.sampler.eta = sampler["steps"], sampler["guidance"], sampler["eta"]
     conditional = client.call("Open", request)[0].session.conditional
-    prompts = ("a cat", "two dogs") if conditional else ("",)
+    prompts = ("0", "3") if kind == "tiny-ddpm-classes" else ("a cat", "two dogs") if conditional else ("",)
     client.sample(IDS, prompts=prompts)
     client.fit({name: float(i) for i, name in enumerate(IDS)}, steps=20)
     client.improve(IDS, steps=10, kl_weight=0.0)
@@ -103,6 +103,8 @@ RUNS = {
     "pixels, ddpm": ("pixels", DDPM | {"guidance": 1.0}, "float32"),
     "pixels, ddim": ("pixels", DDIM | {"guidance": 1.0, "eta": 0.5}, "float32"),
     "pixels, bfloat16": ("pixels", DDPM | {"guidance": 1.0}, "bfloat16"),
+    "gray pixels": ("tiny-ddpm-gray", DDPM | {"guidance": 1.0}, "float32"),
+    "classes": ("tiny-ddpm-classes", DDIM | {"guidance": 1.0}, "float32"),
     "SDXL": ("tiny-sdxl", DDIM, "float32"),
     "SDXL, bfloat16, another size": ("tiny-sdxl", DDIM, "bfloat16", (64, 96)),
     "SDXL without a middle block, ddpm": ("tiny-sdxl-pruned", DDPM, "float32"),

@@ -45,7 +45,7 @@ CLOSED_FORM_STEPS = 32
 CLOSED_FORM_TOLERANCE = 1e-3
 """Of the largest number; float32 leaves about 1e-6, more where ᾱ is near 0."""
 STIR = 1e-2
-PROMPTS, SEEDS = ("a red cat", "two dogs"), (1, 2)
+SEEDS = (1, 2)
 CUDA_TOLERANCE = 1e-3
 """Of the largest number. CUDA's libraries choose their kernels anew where memory or alignment differ; CPUs do not."""
 IDS = ("trial.0", "trial.1")
@@ -108,7 +108,7 @@ def check_kl_is_zero(kls: list[float]) -> None:
 def check_pipeline(trial: Session, drawn: Drawn, cancelled: Cancellation) -> None:
     """The checkpoint's own pipeline, without the adapter, draws the very pictures that the session draws."""
     with trial.model.reference():
-        plain = trial.model.draw(trial.model.net, PROMPTS, SEEDS)
+        plain = trial.model.draw(trial.model.net, trial.model.family.trial_prompts, SEEDS)
     difference = difference_of(drawn, plain)
     if difference is None:
         return
@@ -221,7 +221,7 @@ def sampled(trial: Session, cancelled: Cancellation, measure_kl: bool = False) -
     conditional = trial.model.family.prompted
     specs = tuple(
         TrajectorySpec(name, prompt if conditional else "", seed)
-        for name, prompt, seed in zip(IDS, PROMPTS, SEEDS, strict=True)
+        for name, prompt, seed in zip(IDS, trial.model.family.trial_prompts, SEEDS, strict=True)
     )
     parts = [images.pixels for images in trial.sample(Sampling(specs, len(IDS), retain=True, measure_kl=measure_kl), cancelled)]
     x = torch.stack([trial.trajectories[name].states[-1] for name in IDS])

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from vard_worker.canaries import PROMPTS, SEEDS, canary, difference_of, never, no_randomness, sampled, short
+from vard_worker.canaries import SEEDS, canary, difference_of, never, no_randomness, sampled, short
 from vard_worker.errors import Code, WorkerError, is_out_of_memory
 from vard_worker.model import Model
 from vard_worker.policies import ADAPTER
@@ -65,7 +65,7 @@ def difference_in_pictures(session: Session, file: Path) -> str | None:
     fresh, family = trial.model.fresh_net(), trial.model.family
     with quiet("diffusers.loaders.lora_base"):
         family.load_lora(fresh, file)
-    why = difference_of(policy, trial.model.draw(fresh, PROMPTS, SEEDS))
+    why = difference_of(policy, trial.model.draw(fresh, family.trial_prompts, SEEDS))
     return None if why is None else f"loaded into a fresh {type(family.pipeline).__name__} it draws other pictures: {why}"
 
 

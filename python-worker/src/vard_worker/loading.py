@@ -30,7 +30,7 @@ def load(model: ModelSettings, sampler: SamplerSettings, seed: int, roots: Roots
     contents = model_folder.check(folder, chain_of(sampler), model.checkpoint)
     kind = FAMILIES[contents.pipeline]
     if not kind.prompted and sampler.guidance != 1:
-        raise invalid("sampler.guidance", f"{sampler.guidance:g}, but this model takes no prompt; give 1")
+        raise invalid("sampler.guidance", f"{sampler.guidance:g}, but a {kind.pipeline_class.__name__} has no guidance; give 1")
     pipeline = load_pipeline(folder, contents, dtype, model)
     pipeline.set_progress_bar_config(disable=True)
     for part in pipeline.components.values():

@@ -88,8 +88,11 @@ class Family(ABC):
     """Keys of the saved scheduler's configuration that the chain has otherwise."""
     targets: ClassVar[tuple[str, ...]]
     """Ends of the names of the modules that get a LoRA where none are named."""
-    prompted: ClassVar[bool] = True
+    prompted: bool = True
     """Whether it draws what a prompt says."""
+
+    trial_prompts: tuple[str, str] = ("a red cat", "two dogs")
+    """What a session is tried out with."""
 
     latent_shape: tuple[int, int, int]
     image_shape: tuple[int, int, int]

@@ -135,15 +135,19 @@ def check_channels(network: Config, vae: Config) -> None:
 def check_unconditional(root: Path, checkpoint: str) -> None:
     """A ``DDPMPipeline``'s UNet."""
     unet = Config(root, "unet", checkpoint, UNet2DModel)
-    check_unet(unet)
+    check_unet(unet, classes=True)
     if unet["in_channels"] not in (1, 3):
         raise unet.refused("in_channels", "1 or 3 are supported, for gray and RGB images")
 
 
-def check_unet(unet: Config) -> None:
-    for key in ("class_embed_type", "num_class_embeds"):
-        if unet[key] is not None:
-            raise unet.refused(key, "it is conditioned on classes, which is not supported; give a model of text, or of nothing")
+def check_unet(unet: Config, classes: bool = False) -> None:
+    """``classes``: whether it may embed classes, as numbers."""
+    if unet["class_embed_type"] is not None:
+        raise unet.refused("class_embed_type", "a class that is not a number is not supported; give a model of text, of num_class_embeds classes, or of nothing")
+    if unet["num_class_embeds"] is not None:
+        if not classes:
+            raise unet.refused("num_class_embeds", "it is conditioned on classes beside the prompt, which is not supported; give a model of text alone")
+        unet.check_size("num_class_embeds", unet["num_class_embeds"], 1, 1 << 20)
     if unet["out_channels"] != unet["in_channels"]:
         raise unet.refused("out_channels", f"but in_channels: {unet['in_channels']!r}; learned variances are not supported, nor are other outputs beside the noise")
     sides = unet["sample_size"]

@@ -1,4 +1,4 @@
-"""Unconditional DDPM: a UNet on pixels."""
+"""DDPM on pixels: unconditional, or conditioned on classes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vard_worker.chains import noise_schedule
 from vard_worker.errors import invalid
 from vard_worker.families import configs
 from vard_worker.families.base import DIFFUSERS_WEIGHTS, Condition, Drawing, Drawn, Part
-from vard_worker.families.latents import latent_size, to_uint8
+from vard_worker.families.latents import to_uint8
 from vard_worker.families.unet import UNetFamily
 from vard_worker.finite import demand_finite
 
@@ -26,7 +26,7 @@ METADATA = "lora_adapter_metadata"
 
 
 class Unconditional(UNetFamily):
-    """A ``DDPMPipeline``; its latents are the pixels."""
+    """A ``DDPMPipeline``; its latents are the pixels. Where its UNet embeds classes, a prompt is a class's number."""
 
     name = "ddpm"
     pipeline_class = DDPMPipeline
@@ -37,13 +37,14 @@ class Unconditional(UNetFamily):
     prompted = False
 
     def __init__(self, pipeline: DDPMPipeline, guidance: float, dtype: torch.dtype, height: int = 0, width: int = 0) -> None:
-        if guidance != 1:
-            raise invalid("sampler.guidance", f"{guidance:g}, but this model takes no prompt; give 1")
         super().__init__(pipeline, guidance, dtype)
-        factor = 2 ** (len(self.net.config.block_out_channels) - 1)
-        own = self.own_size()
-        units = latent_size(height, width, factor, (0, 0))
-        size = tuple(unit * factor or side for unit, side in zip(units, own, strict=True))
+        self.classes: int = self.net.config.num_class_embeds or 0
+        if self.classes:
+            self.prompted, self.trial_prompts = True, ("0", str(self.classes - 1))
+        size = self.own_size()
+        for field, asked, own in (("model.height", height, size[0]), ("model.width", width, size[1])):
+            if asked not in (0, own):
+                raise invalid(field, f"{asked}; a DDPMPipeline draws its network's own size alone: give {own}, or leave it away")
         self.latent_shape = (self.net.config.in_channels, *size)
         self.image_shape = (*size, 3)
 
@@ -52,17 +53,27 @@ class Unconditional(UNetFamily):
         configs.check_unconditional(root, checkpoint)
 
     @property
-    def condition_width(self) -> None:
-        return None
+    def condition_width(self) -> int | None:
+        return self.net.class_embedding.weight.shape[1] if self.classes else None
 
-    def encode(self, prompts: list[str]) -> None:
-        return None
+    def encode(self, prompts: list[str]) -> Condition | None:
+        """The classes' numbers, (B,). Raises INVALID_ARGUMENT for a prompt that is none."""
+        if not self.classes:
+            return None
+        return {"classes": torch.tensor([self.class_of(prompt) for prompt in prompts], device=self.device)}
 
-    def tokens(self, condition: None) -> None:
-        return None
+    def class_of(self, prompt: str) -> int:
+        text = prompt.strip()
+        if not (text.isascii() and text.isdecimal() and int(text) < self.classes):
+            raise invalid("trajectories.prompt", f"{prompt[:100]!r} is no class of this model; its prompts are numbers from 0 to {self.classes - 1}")
+        return int(text)
+
+    def tokens(self, condition: Condition | None) -> Tensor | None:
+        return None if condition is None else self.net.class_embedding(condition["classes"])[:, None]
 
     def call(self, x_BCHW: Tensor, t: Tensor, condition: Condition | None) -> Tensor:
-        return self.net(x_BCHW, t, return_dict=False)[0]
+        labels = {} if condition is None else {"class_labels": condition["classes"]}
+        return self.net(x_BCHW, t, return_dict=False, **labels)[0]
 
     def predict(self, x_BCHW: Tensor, t: Tensor, condition: Condition | None) -> Tensor:
         with self.autocast():
@@ -76,6 +87,8 @@ class Unconditional(UNetFamily):
 
     def draw(self, net: nn.Module, drawing: Drawing) -> Drawn:
         ddim = isinstance(drawing.scheduler, DDIMScheduler)
+        if self.classes:
+            net = Labelled(net, self.encode(list(drawing.prompts))["classes"])
         pipeline = (DDIMPipeline if ddim else DDPMPipeline)(unet=net, scheduler=drawing.scheduler)
         pipeline.set_progress_bar_config(disable=True)
         eta = {"eta": drawing.eta} if ddim else {}
@@ -97,3 +110,15 @@ class Unconditional(UNetFamily):
         result = set_peft_model_state_dict(net, {name.removeprefix(PREFIX): tensor for name, tensor in load_file(file).items()})
         if result.unexpected_keys:
             raise ValueError(f"keys of no module: {result.unexpected_keys[:3]}")
+
+
+class Labelled(nn.Module):
+    """A network that is told its classes: the pipelines' own calls know of none."""
+
+    def __init__(self, net: nn.Module, classes_B: Tensor) -> None:
+        super().__init__()
+        self.net, self.classes_B = net, classes_B
+        self.config, self.device, self.dtype = net.config, net.device, net.dtype
+
+    def forward(self, x_BCHW: Tensor, t: Tensor, **named: object) -> object:
+        return self.net(x_BCHW, t, class_labels=self.classes_B, **named)

@@ -18,7 +18,10 @@ __all__ = ["CHECKPOINTS", "TOKENS", "character_tokenizer", "tiny_ddpm", "tiny_fl
 
 CHECKPOINTS: dict[str, Callable[[], DiffusionPipeline]] = {
     "tiny-sd": tiny_sd,
+    "tiny-sd-pruned": partial(tiny_sd, middle=False),
     "tiny-ddpm": tiny_ddpm,
+    "tiny-ddpm-gray": partial(tiny_ddpm, channels=1),
+    "tiny-ddpm-classes": partial(tiny_ddpm, classes=4),
     "tiny-sdxl": tiny_sdxl,
     "tiny-sdxl-v": partial(tiny_sdxl, prediction_type="v_prediction"),
     "tiny-sdxl-pruned": partial(tiny_sdxl, middle=False),

@@ -10,8 +10,9 @@ from vard_worker.testing.text import character_tokenizer, clip
 from vard_worker.testing.vae import tiny_vae
 
 
-def tiny_sd(prediction_type: str = "epsilon", seed: int = 0) -> StableDiffusionPipeline:
-    """A text-to-image pipeline of 32x32 images and 4x8x8 latents, about 0.2 million parameters."""
+def tiny_sd(prediction_type: str = "epsilon", middle: bool = True, seed: int = 0) -> StableDiffusionPipeline:
+    """A text-to-image pipeline of 32x32 images and 4x8x8 latents, about 0.2 million parameters. Without a ``middle`` block it is
+    as BK-SDM is pruned."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         tokenizer = character_tokenizer()
@@ -19,7 +20,7 @@ def tiny_sd(prediction_type: str = "epsilon", seed: int = 0) -> StableDiffusionP
         unet = UNet2DConditionModel(
             sample_size=8, in_channels=4, out_channels=4, block_out_channels=(16, 32), layers_per_block=1, norm_num_groups=8,
             down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-            cross_attention_dim=32, attention_head_dim=2,
+            cross_attention_dim=32, attention_head_dim=2, **({} if middle else {"mid_block_type": None}),
         )  # fmt: skip
         vae = tiny_vae()
     scheduler = DDIMScheduler(
