@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from vard_worker.chains import CHAINS
 from vard_worker.errors import Code, WorkerError, invalid
-from vard_worker.settings import DTYPES, OpenSettings
+from vard_worker.settings import DTYPES, Load, OpenSettings
 from vard_worker.trainer import Descent
 from vard_worker.trajectories import Sampling, Target
 
@@ -25,6 +25,8 @@ MAX_WIDTH = 1024
 MAX_SIDE = 1 << 14
 """Pixels of an image's side."""
 MAX_TRAJECTORIES = 1 << 16
+MAX_HELD = 1 << 24
+"""Trajectories of a plan: several requests' worth."""
 MAX_PROMPT = 10_000
 """Characters; text encoders read some 77 tokens."""
 MAX_ID = 256
@@ -94,6 +96,13 @@ def check_descent(descent: Descent) -> None:
     if descent.learning_rate > MAX_LEARNING_RATE:
         raise invalid("learning_rate", f"{descent.learning_rate:g} is above {MAX_LEARNING_RATE:g}")
     finite("max_gradient_norm", descent.max_gradient_norm, least=0.0)
+
+
+def check_load(load: Load) -> None:
+    for field in ("sample_batch", "value_batch", "policy_batch"):
+        in_range(field, getattr(load, field), 1, MAX_BATCH)
+    in_range("trajectories", load.trajectories, 1, MAX_HELD)
+    in_range("prompts", load.prompts, 1, MAX_TRAJECTORIES)
 
 
 def check_targets(targets: Sequence[Target]) -> None:

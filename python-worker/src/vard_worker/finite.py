@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 from vard_worker.errors import Code, WorkerError
 
@@ -16,7 +17,7 @@ def not_finite(named: Iterable[tuple[str, Tensor]]) -> str | None:
 
     One pass without a copy: a sum is finite only if all its terms are. Sums that overflow are looked at again, one by one.
     """
-    floating = [(name, tensor.detach()) for name, tensor in named if tensor.is_floating_point()]
+    floating = [(name, tensor.detach()) for name, tensor in named if tensor.is_floating_point() and not isinstance(tensor, FakeTensor)]
     if not floating:
         return None
     totals: dict[torch.device, list[Tensor]] = {}

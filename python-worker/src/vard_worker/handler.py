@@ -22,6 +22,7 @@ from vard_worker import __version__, canaries, checkpoint, translate
 from vard_worker.checks import (
     MAX_BATCH,
     check_descent,
+    check_load,
     check_new_session,
     check_sampling,
     check_targets,
@@ -30,6 +31,7 @@ from vard_worker.checks import (
     in_range,
 )
 from vard_worker.errors import Cancellation, Code, WorkerError, invalid, is_out_of_memory, stop_if
+from vard_worker.planning.plan import plan
 from vard_worker.roots import Roots
 from vard_worker.session import Images, LastChange, Session
 
@@ -109,6 +111,13 @@ class WorkerHandler:
         stop_if(cancelled)
         self.sessions[request.session_id] = session
         yield pb.OpenResponse(session=translate.description(session.describe()), seconds=time.monotonic() - started)
+
+    def plan(self, request: pb.PlanRequest, cancelled: Cancellation) -> Iterator[Message]:
+        load = translate.load(request)
+        check_load(load)
+        started = time.monotonic()
+        told = plan(translate.open_settings(request.open), load, self._roots)
+        yield pb.PlanResponse(**translate.plan(told), seconds=time.monotonic() - started)
 
     def close(self, request: pb.CloseRequest, cancelled: Cancellation) -> Iterator[Message]:
         self._session(request.session_id)
@@ -244,6 +253,7 @@ class WorkerHandler:
 
 METHODS: dict[str, Method] = {
     "Describe": Method(pb.DescribeRequest, WorkerHandler.describe),
+    "Plan": Method(pb.PlanRequest, WorkerHandler.plan),
     "Open": Method(pb.OpenRequest, WorkerHandler.open),
     "Sample": Method(pb.SampleRequest, WorkerHandler.sample),
     "Evaluate": Method(pb.EvaluateRequest, WorkerHandler.evaluate),

@@ -45,8 +45,8 @@ class Contents:
     """SHA-256 of each file that says what the weights mean, by its path in the folder."""
 
 
-def check(folder: Path, chain: type[Chain] | None, checkpoint: str) -> Contents:
-    """Looks at all that is known before weights are read; ``chain`` is the one asked for, None for the family's own. Raises
+def check(folder: Path, chain: type[Chain] | None, checkpoint: str, weights: bool = True) -> Contents:
+    """Looks at all that is known before weights are read; ``chain`` is the one asked for, None for the family's own. Without ``weights`` none need be there. Raises
     MODEL_NOT_LOADABLE or UNSAFE_CHECKPOINT, naming the file and ``checkpoint``, which is what the caller calls the folder."""
     check_is_folder(folder, checkpoint)
     name = check_index(folder / INDEX, checkpoint)
@@ -56,7 +56,7 @@ def check(folder: Path, chain: type[Chain] | None, checkpoint: str) -> Contents:
     present = {part: of for part, of in family.parts.items() if part not in absent}
     for part in present:
         check_part(folder / part, checkpoint)
-    found = {part: variant(folder / part, of.weights, checkpoint) for part, of in present.items() if of.weights}
+    found = {part: variant(folder / part, of.weights, checkpoint) for part, of in present.items() if of.weights and weights}
     family.check(folder, checkpoint)
     chain.check_saved(index["scheduler"][1], read_json(folder / noise_schedule.FILE, checkpoint), checkpoint)
     return Contents(name, chain, absent, {part: name for part, name in found.items() if name}, digests(folder, present))

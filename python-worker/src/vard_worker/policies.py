@@ -100,7 +100,14 @@ class Policies:
             return block(*arguments)
         # Backwards, the network has another policy on than it had here.
         policy = self._current
-        return checkpoint(block, *arguments, use_reentrant=False, context_fn=lambda: (nullcontext(), self.use(policy)))
+        return checkpoint(
+            block,
+            *arguments,
+            use_reentrant=False,
+            # Nothing in a network that is evaluated draws random numbers.
+            preserve_rng_state=False,
+            context_fn=lambda: (nullcontext(), self.use(policy)),
+        )
 
     def snapshot(self, name: str) -> None:
         """Keeps a copy of the trained weights, in the place of an older one of that name."""

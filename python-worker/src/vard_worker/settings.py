@@ -93,6 +93,20 @@ class OpenSettings:
     trajectories: TrajectorySettings = field(default_factory=TrajectorySettings)
 
 
+@dataclass(frozen=True)
+class Load:
+    """How much of everything a run asks for at once, for a plan."""
+
+    sample_batch: int
+    value_batch: int
+    """Pairs of a value fit that go through the networks together."""
+    policy_batch: int
+    trajectories: int
+    """Held at a time, at most."""
+    prompts: int = 1
+    """Different ones, whose encodings are kept."""
+
+
 def to_json(settings: OpenSettings) -> dict[str, Any]:
     """As plain JSON, every key written out."""
     return asdict(settings)

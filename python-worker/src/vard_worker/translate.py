@@ -12,9 +12,11 @@ from vard_worker import objectives
 from vard_worker.assessment import Quality
 from vard_worker.errors import WorkerError, invalid
 from vard_worker.objectives import Objective
+from vard_worker.planning.plan import Plan
 from vard_worker.session import Description, Images, PolicyStep
 from vard_worker.settings import (
     AdapterSettings,
+    Load,
     ModelSettings,
     OpenSettings,
     SamplerSettings,
@@ -126,6 +128,16 @@ def quality(of: Quality) -> pb.ValueQuality:
 
 def description(of: Description) -> pb.SessionDescription:
     return pb.SessionDescription(**{field.name: getattr(of, field.name) for field in dataclasses.fields(of)})
+
+
+def load(request: pb.PlanRequest) -> Load:
+    return Load(request.sample_batch, request.value_batch, request.policy_batch, request.trajectories, request.prompts or 1)
+
+
+def plan(of: Plan) -> dict[str, object]:
+    """The fields of a ``PlanResponse``."""
+    fields = {field.name: getattr(of, field.name) for field in dataclasses.fields(of)}
+    return fields | {"parts": [pb.PlanResponse.Part(**dataclasses.asdict(part)) for part in of.parts]}
 
 
 def known(field: str, enum: object, value: int, names: dict[int, T]) -> T:

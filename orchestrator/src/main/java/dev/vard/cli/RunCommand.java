@@ -6,6 +6,7 @@ import dev.vard.run.RunEvent;
 import dev.vard.run.RunException;
 import dev.vard.run.RunFolder;
 import dev.vard.run.RunJson;
+import dev.vard.run.RunPlan;
 import dev.vard.run.RunResult;
 import dev.vard.run.RunStatus;
 import dev.vard.spec.KlSpec;
@@ -98,6 +99,13 @@ final class RunCommand implements Callable<Integer> {
   private Optional<String> worker = Optional.empty();
 
   @Option(
+      names = "--plan",
+      description =
+          "Train nothing: say what would be loaded and trained, the memory that it takes, and how"
+              + " many reward queries and steps there are.")
+  private boolean plan;
+
+  @Option(
       names = "--json",
       description = "Print the result as one line of JSON, and everything else to standard error.")
   private boolean json;
@@ -144,6 +152,9 @@ final class RunCommand implements Callable<Integer> {
       throw wrong("--discard-edits belongs to --resume; remove it");
     }
     RunSpec spec = read(file);
+    if (plan) {
+      return plan(spec);
+    }
     out.filter(folder -> !RunFolder.isFree(folder))
         .ifPresent(
             folder -> {
@@ -164,12 +175,30 @@ final class RunCommand implements Callable<Integer> {
     }
   }
 
+  private int plan(RunSpec spec) {
+    try (Cancellation cancellation = Cancellation.ofThisThread(console);
+        WorkerClient client = FineTuning.openWorker(spec, planLog(), security.get())) {
+      RunPlan told = RunPlan.of(spec, client);
+      console.out().println(json ? new RunJson().write(told) : new PlanTable(told).text().stripTrailing());
+      return ExitCode.OK;
+    }
+  }
+
+  /** Takes what a local worker says; a plan has no folder. */
+  private static Path planLog() {
+    return Path.of(System.getProperty("java.io.tmpdir"))
+        .resolve("vard-plan-" + ProcessHandle.current().pid() + ".log");
+  }
+
   private int resumeRun(Path root) throws InterruptedException {
     List<String> idle = new ArrayList<>(overrides.stream().map(set -> "--set " + set).toList());
     specification.ifPresent(file -> idle.addFirst(file.toString()));
     out.ifPresent(folder -> idle.add("--out"));
     if (ephemeral) {
       idle.add("--ephemeral");
+    }
+    if (plan) {
+      idle.add("--plan");
     }
     if (!idle.isEmpty()) {
       throw wrong(

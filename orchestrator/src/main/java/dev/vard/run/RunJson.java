@@ -14,7 +14,7 @@ import com.fasterxml.jackson.datatype.jsr310.JavaTimeModule;
 import java.io.IOException;
 
 /**
- * A run's events and result, or a calibration, as JSON on one line: names in snake_case, times in
+ * A run's plan, events and result, or a calibration, as JSON on one line: names in snake_case, times in
  * ISO 8601, NaN as null.
  */
 public final class RunJson {
@@ -36,6 +36,10 @@ public final class RunJson {
 
   public String write(RunResult result) {
     return line(result);
+  }
+
+  public String write(RunPlan plan) {
+    return line(plan);
   }
 
   public String write(Calibration calibration) {

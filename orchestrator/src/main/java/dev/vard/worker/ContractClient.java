@@ -15,6 +15,8 @@ import dev.vard.proto.v1.ImprovePolicyRequest;
 import dev.vard.proto.v1.ImprovePolicyResponse;
 import dev.vard.proto.v1.OpenRequest;
 import dev.vard.proto.v1.OpenResponse;
+import dev.vard.proto.v1.PlanRequest;
+import dev.vard.proto.v1.PlanResponse;
 import dev.vard.proto.v1.ReleaseRequest;
 import dev.vard.proto.v1.ReleaseResponse;
 import dev.vard.proto.v1.RestoreRequest;
@@ -45,6 +47,11 @@ abstract class ContractClient implements WorkerClient {
   @Override
   public DescribeResponse describe(DescribeRequest request, Duration deadline) {
     return call(WorkerServiceGrpc.getDescribeMethod(), request, deadline);
+  }
+
+  @Override
+  public PlanResponse plan(PlanRequest request, Duration deadline) {
+    return call(WorkerServiceGrpc.getPlanMethod(), request, deadline);
   }
 
   @Override

@@ -15,6 +15,8 @@ import dev.vard.proto.v1.ImprovePolicyRequest;
 import dev.vard.proto.v1.ImprovePolicyResponse;
 import dev.vard.proto.v1.OpenRequest;
 import dev.vard.proto.v1.OpenResponse;
+import dev.vard.proto.v1.PlanRequest;
+import dev.vard.proto.v1.PlanResponse;
 import dev.vard.proto.v1.ReleaseRequest;
 import dev.vard.proto.v1.ReleaseResponse;
 import dev.vard.proto.v1.RestoreRequest;
@@ -41,6 +43,8 @@ import java.util.function.Consumer;
  */
 public interface WorkerClient extends AutoCloseable {
   DescribeResponse describe(DescribeRequest request, Duration deadline);
+
+  PlanResponse plan(PlanRequest request, Duration deadline);
 
   OpenResponse open(OpenRequest request, Duration deadline);
 

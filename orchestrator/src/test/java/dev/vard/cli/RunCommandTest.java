@@ -142,6 +142,26 @@ class RunCommandTest {
   }
 
   @Test
+  void shouldPlanWithoutBeginningARun() throws IOException {
+    assertThat(run("--plan", "--json", "--set", "algorithm.policy.micro-batch=3"))
+        .isEqualTo(ExitCode.OK);
+
+    JsonNode plan = new ObjectMapper().readTree(text(out));
+    assertThat(plan.get("training_queries").asInt()).isEqualTo(4);
+    assertThat(plan.get("evaluation_queries").asInt()).isEqualTo(4);
+    assertThat(plan.get("memory").get("peak").asInt()).isEqualTo(3000);
+    assertThat(folder.resolve("run")).doesNotExist();
+  }
+
+  @Test
+  void shouldPrintAPlanAsATable() {
+    assertThat(run("--plan")).isEqualTo(ExitCode.OK);
+
+    assertThat(text(out))
+        .contains("reward queries     4 for training, 4 for evaluation", "as computed");
+  }
+
+  @Test
   void shouldOverrideKeys() throws IOException {
     assertThat(run("--json", "--set", "algorithm.iterations=3", "--set", "algorithm.samples=5"))
         .isEqualTo(ExitCode.OK);

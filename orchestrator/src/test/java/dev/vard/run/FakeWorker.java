@@ -19,6 +19,8 @@ import dev.vard.proto.v1.ImprovePolicyRequest;
 import dev.vard.proto.v1.ImprovePolicyResponse;
 import dev.vard.proto.v1.OpenRequest;
 import dev.vard.proto.v1.OpenResponse;
+import dev.vard.proto.v1.PlanRequest;
+import dev.vard.proto.v1.PlanResponse;
 import dev.vard.proto.v1.PolicyStep;
 import dev.vard.proto.v1.ReleaseRequest;
 import dev.vard.proto.v1.ReleaseResponse;
@@ -173,6 +175,22 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
     last = "";
     held.clear();
     reply(answer, OpenResponse.newBuilder().setSession(description()).build());
+  }
+
+  @Override
+  public synchronized void plan(PlanRequest request, StreamObserver<PlanResponse> answer) {
+    if (refused(request, answer)) {
+      return;
+    }
+    reply(
+        answer,
+        PlanResponse.newBuilder()
+            .setFamily("fake")
+            .setDevice("cpu")
+            .addAllImageShape(List.of(SIDE, SIDE, 3))
+            .putPhases("sample", 1000)
+            .setPeakBytes(request.getPolicyBatch() * 1000L)
+            .build());
   }
 
   private SessionDescription description() {

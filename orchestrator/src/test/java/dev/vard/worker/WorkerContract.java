@@ -19,6 +19,8 @@ import dev.vard.proto.v1.OpenRequest;
 import dev.vard.proto.v1.OpenResponse;
 import dev.vard.proto.v1.RestoreRequest;
 import dev.vard.proto.v1.SampleRequest;
+import dev.vard.proto.v1.PlanRequest;
+import dev.vard.proto.v1.PlanResponse;
 import dev.vard.proto.v1.SampleSummary;
 import dev.vard.proto.v1.SessionDescription;
 import dev.vard.proto.v1.TrajectorySpec;
@@ -71,6 +73,42 @@ abstract class WorkerContract {
     assertThat(worker.getDevicesList()).contains("cpu");
     assertThat(worker.getThreads()).isEqualTo(1);
     assertThat(worker.getPeakMemoryBytes()).isPositive();
+  }
+
+  @Test
+  void shouldPlanASessionWithoutOpeningIt() {
+    OpenRequest open = openRequest(TinyModel.folder());
+
+    PlanResponse plan =
+        client.plan(
+            PlanRequest.newBuilder()
+                .setOpen(open)
+                .setSampleBatch(2)
+                .setValueBatch(8)
+                .setPolicyBatch(8)
+                .setTrajectories(16)
+                .build(),
+            PATIENCE);
+
+    assertThat(client.describe(DescribeRequest.getDefaultInstance(), PATIENCE).getSessionsList())
+        .noneMatch(session -> session.getSessionId().equals(open.getSessionId()));
+    OpenResponse answer = client.open(open, PATIENCE);
+    try (var session = TestSession.of(client, open.getSessionId())) {
+      SessionDescription opened = answer.getSession();
+      assertThat(plan.getPipeline()).isEqualTo(opened.getPipeline());
+      assertThat(plan.getAdapterParameters()).isEqualTo(opened.getAdapterParameters());
+      assertThat(plan.getValueParameters()).isEqualTo(opened.getValueParameters());
+      assertThat(plan.getImageShapeList()).isEqualTo(opened.getImageShapeList());
+      assertThat(plan.getPhasesMap())
+          .containsOnlyKeys("encode", "sample", "decode", "value", "policy");
+      assertThat(plan.getPeakBytes()).isGreaterThan(plan.getWeightBytes());
+      assertThat(session.describe().getOperation()).isZero();
+    }
+  }
+
+  @Test
+  void shouldRefuseToPlanWhatCouldNotBeOpened() {
+    assertInvalid("sample_batch", () -> client.plan(PlanRequest.getDefaultInstance(), PATIENCE));
   }
 
   @Test
