@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalDouble;
 
 /**
@@ -166,7 +167,7 @@ public final class Ddpo implements Algorithm<DdpoState> {
         .forEach(trajectory -> prompts.put(trajectory.id(), trajectory.prompt()));
     List<Double> advantages = new ArrayList<>();
     for (Scored scored : rewarded) {
-      List<Double> own = state.history().get(prompts.get(scored.id()));
+      List<Double> own = Objects.requireNonNull(state.history().get(prompts.get(scored.id())));
       Moments moments = own.size() >= ENOUGH ? Moments.of(own) : batch;
       double advantage = moments.normalise(scored.reward().getAsDouble());
       advantages.add(Math.clamp(advantage, -spec.advantageClip(), spec.advantageClip()));

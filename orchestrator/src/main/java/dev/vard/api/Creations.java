@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Reads the JSON of a {@link Rest.CreateRun} strictly: what it does not know, and text where a
@@ -98,7 +99,7 @@ final class Creations {
     return value.intValue();
   }
 
-  private static RequestException invalid(String field, String message, Throwable cause) {
+  private static RequestException invalid(String field, String message, @Nullable Throwable cause) {
     return new RequestException(Code.INVALID_ARGUMENT, field, message, cause);
   }
 }

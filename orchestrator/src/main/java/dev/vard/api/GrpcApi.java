@@ -67,6 +67,9 @@ public final class GrpcApi implements AutoCloseable {
   private final GrpcConnections connections;
   private final GrpcRequests arriving;
   private final AtomicBoolean closed = new AtomicBoolean();
+
+  /** Of {@link #start}. */
+  @SuppressWarnings("NullAway.Init")
   private Server server;
 
   /**

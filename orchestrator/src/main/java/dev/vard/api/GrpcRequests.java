@@ -14,6 +14,7 @@ import io.grpc.ServerInterceptor;
 import io.grpc.ServerStreamTracer;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
@@ -92,7 +93,7 @@ final class GrpcRequests implements ServerInterceptor {
     public void inboundWireSize(long bytes) {
       synchronized (share) {
         if (!share.add(bytes)) {
-          refuse.get().run();
+          Objects.requireNonNull(refuse.get()).run();
         }
       }
     }

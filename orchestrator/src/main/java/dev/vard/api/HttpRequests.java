@@ -35,6 +35,9 @@ final class HttpRequests extends ChannelDuplexHandler {
   private final RequestBounds bounds;
   private final Connection connection;
   private final BufferedBytes.Share share;
+
+  /** Of {@link #handlerAdded}, which Netty calls first. */
+  @SuppressWarnings("NullAway.Init")
   private ScheduledFuture<?> deadline;
 
   /** Requests that are whole and not answered. */

@@ -1,8 +1,8 @@
 package dev.vard.cli;
 
-import dev.vard.run.Interval;
 import dev.vard.run.PhaseSeconds;
 import dev.vard.run.RunResult;
+import dev.vard.statistics.Interval;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;

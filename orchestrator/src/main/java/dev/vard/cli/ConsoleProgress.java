@@ -1,7 +1,6 @@
 package dev.vard.cli;
 
 import dev.vard.reward.RewardMetrics;
-import dev.vard.run.Interval;
 import dev.vard.run.RunEvent;
 import dev.vard.run.RunEvent.Evaluated;
 import dev.vard.run.RunEvent.IterationFinished;
@@ -9,6 +8,7 @@ import dev.vard.run.RunEvent.PhaseStarted;
 import dev.vard.run.RunEvent.Started;
 import dev.vard.run.RunListener;
 import dev.vard.run.RunStatus;
+import dev.vard.statistics.Interval;
 import java.io.PrintStream;
 import java.time.Duration;
 import java.util.Locale;

@@ -179,7 +179,7 @@ final class ServeCommand implements Callable<Integer> {
         ApplicationContext context = context()) {
       return serve(context, told);
     } catch (SettingsException | IllegalArgumentException e) {
-      return failed(e.getMessage(), ExitCode.BAD_USAGE);
+      return failed(String.valueOf(e.getMessage()), ExitCode.BAD_USAGE);
     } catch (StoreException e) {
       return failed(e.getMessage(), ExitCode.FAILED);
     } catch (IOException e) {

@@ -1,2 +1,5 @@
 /** The command line. */
+@NullMarked
 package dev.vard.cli;
+
+import org.jspecify.annotations.NullMarked;

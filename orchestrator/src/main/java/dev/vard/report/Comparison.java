@@ -1,7 +1,7 @@
 package dev.vard.report;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.vard.run.Interval;
+import dev.vard.statistics.Interval;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;

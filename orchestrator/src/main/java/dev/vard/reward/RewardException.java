@@ -3,6 +3,7 @@ package dev.vard.reward;
 import dev.vard.reward.RewardOutcome.Failure;
 import java.time.Duration;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /** A reward that cannot be opened, or a query that got no usable score. */
 public final class RewardException extends RuntimeException {
@@ -19,7 +20,7 @@ public final class RewardException extends RuntimeException {
    * @param retryable whether time may mend it
    */
   public RewardException(
-      String reward, String code, String problem, boolean retryable, Throwable cause) {
+      String reward, String code, String problem, boolean retryable, @Nullable Throwable cause) {
     this(reward, code, problem, retryable, Optional.empty(), cause);
   }
 
@@ -29,7 +30,7 @@ public final class RewardException extends RuntimeException {
       String problem,
       boolean retryable,
       Optional<Duration> retryAfter,
-      Throwable cause) {
+      @Nullable Throwable cause) {
     super("reward %s: %s (%s)".formatted(reward, problem, code), cause);
     this.code = code;
     this.retryable = retryable;

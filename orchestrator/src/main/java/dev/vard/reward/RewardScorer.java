@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.CancellationException;
@@ -416,7 +417,7 @@ public final class RewardScorer implements AutoCloseable {
               answers.get(asked.index()) instanceof Answer.Scored(double score)
                   ? new RewardOutcome.Score(score)
                   : new Failure("IDENTICAL_FAILED", "an identical query has no score", false);
-          CompletableFuture<RewardOutcome> waiting = desk.cache.get(digest);
+          CompletableFuture<RewardOutcome> waiting = Objects.requireNonNull(desk.cache.get(digest));
           if (outcome instanceof Failure) {
             desk.cache.remove(digest);
           }

@@ -227,16 +227,16 @@ public record Calibration(
           .sorted()
           .map(
               code -> {
-                List<Integer> alike =
-                    failed.keySet().stream()
-                        .filter(i -> failed.get(i).code().equals(code))
-                        .sorted()
+                List<Map.Entry<Integer, Failure>> alike =
+                    failed.entrySet().stream()
+                        .filter(each -> each.getValue().code().equals(code))
+                        .sorted(Map.Entry.comparingByKey())
                         .toList();
                 return new Failed(
                     code,
                     alike.size(),
-                    images.get(alike.getFirst()).file().getFileName().toString(),
-                    failed.get(alike.getFirst()).message());
+                    images.get(alike.getFirst().getKey()).file().getFileName().toString(),
+                    alike.getFirst().getValue().message());
               })
           .toList();
     }

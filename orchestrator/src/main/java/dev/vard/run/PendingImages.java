@@ -9,6 +9,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Stream;
 
 /**
@@ -35,7 +36,7 @@ final class PendingImages {
       for (Map.Entry<Integer, RewardQuery> query : queries.entrySet()) {
         Path file = file(round, query.getKey());
         if (!Files.exists(file)) {
-          PrivateFiles.createFolders(file.getParent());
+          PrivateFiles.createFolders(Objects.requireNonNull(file.getParent()));
           Path part = file.resolveSibling(file.getFileName() + ".part");
           query.getValue().image().writePng(part);
           Files.move(

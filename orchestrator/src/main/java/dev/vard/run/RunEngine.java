@@ -20,6 +20,7 @@ import dev.vard.run.RunEvent.Evaluated;
 import dev.vard.run.RunEvent.Phase;
 import dev.vard.run.RunEvent.SampleSeconds;
 import dev.vard.spec.RunSpec;
+import dev.vard.statistics.Interval;
 import dev.vard.worker.WorkerClient;
 import dev.vard.worker.WorkerException;
 import java.time.Clock;

@@ -8,6 +8,7 @@ import dev.vard.reward.RewardMetrics;
 import dev.vard.spec.Feasibility;
 import dev.vard.spec.KlSpec;
 import dev.vard.spec.RunSpec;
+import dev.vard.statistics.Interval;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;

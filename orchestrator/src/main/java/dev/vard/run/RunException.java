@@ -5,7 +5,9 @@ import dev.vard.proto.v1.ErrorCode;
 import dev.vard.reward.RewardException;
 import dev.vard.worker.WorkerException;
 import java.time.Duration;
+import java.util.Objects;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A run that did not reach its end, or an attempt at it. What it had written until then is still
@@ -37,15 +39,21 @@ public final class RunException extends RuntimeException {
   private final Remedy otherwise;
 
   private RunException(
-      String code, Remedy remedy, Remedy otherwise, String message, Throwable cause) {
+      String code, Remedy remedy, Remedy otherwise, String message, @Nullable Throwable cause) {
     super(message, cause);
     this.code = code;
     this.remedy = remedy;
     this.otherwise = otherwise;
   }
 
-  private RunException(String code, Remedy remedy, String message, Throwable cause) {
+  private RunException(String code, Remedy remedy, String message, @Nullable Throwable cause) {
     this(code, remedy, remedy, message, cause);
+  }
+
+  /** Never null. */
+  @Override
+  public String getMessage() {
+    return Objects.requireNonNull(super.getMessage());
   }
 
   /** One that has no remedy. */
@@ -138,12 +146,12 @@ public final class RunException extends RuntimeException {
     return new RunException("NOT_FINITE", Remedy.NONE, when + ": " + e.getMessage(), e);
   }
 
-  static RunException cancelled(String when, Throwable cause) {
+  static RunException cancelled(String when, @Nullable Throwable cause) {
     return new RunException(
         CANCELLED, Remedy.RESTART_WORKER, Remedy.WAIT, "told to stop " + when, cause);
   }
 
-  public static RunException storage(String message, Throwable cause) {
+  public static RunException storage(String message, @Nullable Throwable cause) {
     return new RunException(STORAGE, Remedy.WAIT, message, cause);
   }
 

@@ -17,6 +17,7 @@ import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
@@ -204,7 +205,7 @@ public record RunFolder(Path root, String runId) {
   void writeSample(int iteration, int index, Image image) {
     Path file = root.resolve("samples/%04d/%04d.png".formatted(iteration, index));
     try {
-      PrivateFiles.createFolders(file.getParent());
+      PrivateFiles.createFolders(Objects.requireNonNull(file.getParent()));
       image.writePng(file);
     } catch (IOException e) {
       throw RunException.storage(file + " cannot be written: " + FileTrouble.reason(e), e);

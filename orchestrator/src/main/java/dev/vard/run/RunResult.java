@@ -1,5 +1,7 @@
 package dev.vard.run;
 
+import dev.vard.statistics.Interval;
+
 /**
  * What a finished run came to: the object that {@code --json} prints.
  *

@@ -1,6 +1,8 @@
 package dev.vard.serve;
 
+import java.util.Objects;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /** A request that cannot be granted. The message says what was wrong, where, and what to do. */
 public final class RequestException extends RuntimeException {
@@ -31,7 +33,7 @@ public final class RequestException extends RuntimeException {
   /**
    * @param field of the request, as {@code page_size}; empty where none is to blame
    */
-  public RequestException(Code code, String field, String message, Throwable cause) {
+  public RequestException(Code code, String field, String message, @Nullable Throwable cause) {
     super(message, cause);
     this.code = code;
     this.field = field;
@@ -39,6 +41,12 @@ public final class RequestException extends RuntimeException {
 
   public RequestException(Code code, String field, String message) {
     this(code, field, message, null);
+  }
+
+  /** Never null. */
+  @Override
+  public String getMessage() {
+    return Objects.requireNonNull(super.getMessage());
   }
 
   public Code code() {

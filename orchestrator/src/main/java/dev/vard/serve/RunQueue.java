@@ -32,6 +32,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
 import javax.sql.DataSource;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -325,7 +326,7 @@ final class RunQueue implements AutoCloseable {
   /** Executions carry nothing but the run's id. Java's serialisation stays out of the database. */
   private static final class NoData implements Serializer {
     @Override
-    public byte[] serialize(Object data) {
+    public byte @Nullable [] serialize(@Nullable Object data) {
       if (data != null) {
         throw new IllegalArgumentException("an execution has no data");
       }
@@ -333,7 +334,7 @@ final class RunQueue implements AutoCloseable {
     }
 
     @Override
-    public <T> T deserialize(Class<T> type, byte[] serialized) {
+    public <T> @Nullable T deserialize(Class<T> type, byte[] serialized) {
       return null;
     }
   }

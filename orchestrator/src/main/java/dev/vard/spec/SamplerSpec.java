@@ -7,8 +7,8 @@ import java.util.OptionalDouble;
  *
  * @param steps denoising steps T
  * @param guidance classifier-free guidance scale; 1 is none
- * @param eta how much noise: of DDIM 0 deterministic, 1 as stochastic as DDPM; of flow matching 0 is
- *     the ODE; empty for the chain's own
+ * @param eta how much noise: of DDIM 0 deterministic, 1 as stochastic as DDPM; of flow matching 0
+ *     is the ODE; empty for the chain's own
  * @param batch trajectories denoised together
  * @param trajectories how their states are kept
  */

@@ -1,9 +1,12 @@
 package dev.vard.spec;
 
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.NullMarked;
 
 /** A specification that cannot be run, with all that is wrong with it. */
+@NullMarked
 public final class SpecException extends RuntimeException {
   private final List<SpecProblem> problems;
 
@@ -14,5 +17,11 @@ public final class SpecException extends RuntimeException {
 
   public List<SpecProblem> problems() {
     return problems;
+  }
+
+  /** Never null. */
+  @Override
+  public String getMessage() {
+    return Objects.requireNonNull(super.getMessage());
   }
 }

@@ -11,6 +11,7 @@ import io.micronaut.data.jdbc.annotation.JdbcRepository;
 import io.micronaut.data.model.query.builder.sql.Dialect;
 import io.micronaut.data.repository.GenericRepository;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 
 /** The rewards that were answered. */
@@ -54,7 +55,7 @@ interface AnswerRepository
     /** As it was answered. */
     Answer answer() {
       return bits == null
-          ? new Answer.Dropped(dropped)
+          ? new Answer.Dropped(Objects.requireNonNull(dropped))
           : new Answer.Scored(Double.longBitsToDouble(bits));
     }
 

@@ -12,6 +12,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /** Tells a database that is gone, which may come back, from a statement that will never work. */
 final class Outage {
@@ -44,7 +45,7 @@ final class Outage {
         outage);
   }
 
-  private static String message(Exception outage) {
+  private static @Nullable String message(Exception outage) {
     return switch (outage) {
       case ConnectionException connection -> "the connection broke";
       case InterruptedException interrupted -> "the thread was told not to wait for it";

@@ -1,5 +1,8 @@
 package dev.vard.store;
 
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
 /** The database did not do what it was asked. */
 public final class StoreException extends RuntimeException {
   private static final long serialVersionUID = 1L;
@@ -20,13 +23,19 @@ public final class StoreException extends RuntimeException {
 
   private final Kind kind;
 
-  public StoreException(Kind kind, String message, Throwable cause) {
+  public StoreException(Kind kind, String message, @Nullable Throwable cause) {
     super(message, cause);
     this.kind = kind;
   }
 
   public StoreException(Kind kind, String message) {
     this(kind, message, null);
+  }
+
+  /** Never null. */
+  @Override
+  public String getMessage() {
+    return Objects.requireNonNull(super.getMessage());
   }
 
   public Kind kind() {

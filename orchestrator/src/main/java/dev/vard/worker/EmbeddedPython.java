@@ -3,6 +3,7 @@ package dev.vard.worker;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -13,6 +14,7 @@ import jep.JepException;
 import jep.MainInterpreter;
 import jep.PyConfig;
 import jep.SharedInterpreter;
+import org.jspecify.annotations.Nullable;
 
 /**
  * CPython in this JVM, and the one thread that may use it.
@@ -23,11 +25,14 @@ import jep.SharedInterpreter;
  * virtual thread hung the JVM.
  */
 final class EmbeddedPython {
-  private static EmbeddedPython started;
+  private static @Nullable EmbeddedPython started;
 
   private final WorkerEnvironment environment;
   private final ExecutorService thread =
       Executors.newSingleThreadExecutor(Thread.ofPlatform().name("vard-python").daemon().factory());
+
+  /** Of {@link #load}. */
+  @SuppressWarnings("NullAway.Init")
   private SharedInterpreter interpreter;
 
   private EmbeddedPython(WorkerEnvironment environment) {
@@ -95,7 +100,8 @@ final class EmbeddedPython {
       Thread.currentThread().interrupt();
       throw WorkerException.cancelled("interrupted while Python started", e);
     } catch (ExecutionException e) {
-      throw new JepException(e.getCause().getMessage(), e.getCause());
+      Throwable cause = Objects.requireNonNull(e.getCause());
+      throw new JepException(cause.getMessage(), cause);
     }
   }
 

@@ -11,6 +11,7 @@ import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
@@ -79,7 +80,7 @@ final class JepWorkerClient extends ContractClient {
         python.submit(
             interpreter -> {
               call.run();
-              return null;
+              return Optional.empty();
             });
     try {
       for (Optional<byte[]> reply = call.take(); reply.isPresent(); reply = call.take()) {
@@ -104,7 +105,7 @@ final class JepWorkerClient extends ContractClient {
               // The sessions go with it: nothing else refers to them.
               worker.close();
               interpreter.exec("import gc; gc.collect()");
-              return null;
+              return Optional.empty();
             }));
   }
 
@@ -123,8 +124,8 @@ final class JepWorkerClient extends ContractClient {
         }
       }
     } catch (ExecutionException e) {
-      throw WorkerException.internal(
-          "the embedded worker failed: " + e.getCause().getMessage(), e.getCause());
+      Throwable cause = Objects.requireNonNull(e.getCause());
+      throw WorkerException.internal("the embedded worker failed: " + cause.getMessage(), cause);
     } finally {
       if (interrupted) {
         Thread.currentThread().interrupt();

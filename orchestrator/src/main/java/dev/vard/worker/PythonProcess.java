@@ -13,9 +13,11 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -98,15 +100,22 @@ public final class PythonProcess implements AutoCloseable {
     private final boolean gaveUp;
     private final String lastWords;
 
-    private StartException(String message, boolean gaveUp, String lastWords, Throwable cause) {
+    private StartException(
+        String message, boolean gaveUp, String lastWords, @Nullable Throwable cause) {
       super(message, cause);
       this.gaveUp = gaveUp;
       this.lastWords = lastWords;
     }
 
     /** Without last words. */
-    public StartException(String message, Throwable cause) {
+    public StartException(String message, @Nullable Throwable cause) {
       this(message, false, "", cause);
+    }
+
+    /** Never null. */
+    @Override
+    public String getMessage() {
+      return Objects.requireNonNull(super.getMessage());
     }
 
     /** Whether it ended by itself: something is wrong with it, and will be the next time. */

@@ -3,4 +3,7 @@
  * Both carry the same protobuf messages into the same handler; nothing outside this package knows
  * which one is in use.
  */
+@NullMarked
 package dev.vard.worker;
+
+import org.jspecify.annotations.NullMarked;

@@ -42,7 +42,15 @@ final class Specs {
         samples,
         staleness,
         new ValueSpec(
-            ValueSpec.Kind.CONV, OptionalInt.empty(), warmup, 3, 5, 0.01, replay, 1.0, ahead,
+            ValueSpec.Kind.CONV,
+            OptionalInt.empty(),
+            warmup,
+            3,
+            5,
+            0.01,
+            replay,
+            1.0,
+            ahead,
             OptionalInt.empty()),
         POLICY,
         new KlSpec.KlBudget(10));

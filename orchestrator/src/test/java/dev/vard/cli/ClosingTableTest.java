@@ -2,9 +2,9 @@ package dev.vard.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.vard.run.Interval;
 import dev.vard.run.PhaseSeconds;
 import dev.vard.run.RunResult;
+import dev.vard.statistics.Interval;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalDouble;

@@ -3,11 +3,11 @@ package dev.vard.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.vard.reward.RewardMetrics;
-import dev.vard.run.Interval;
 import dev.vard.run.PhaseSeconds;
 import dev.vard.run.RunEvent;
 import dev.vard.run.RunEvent.Phase;
 import dev.vard.run.RunListener;
+import dev.vard.statistics.Interval;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;

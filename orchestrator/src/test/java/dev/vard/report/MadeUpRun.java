@@ -1,7 +1,6 @@
 package dev.vard.report;
 
 import dev.vard.reward.RewardMetrics;
-import dev.vard.run.Interval;
 import dev.vard.run.PhaseSeconds;
 import dev.vard.run.RunEvent;
 import dev.vard.run.RunEvent.Evaluated;
@@ -13,6 +12,7 @@ import dev.vard.run.RunEvent.TimestepQuality;
 import dev.vard.run.RunEvent.ValueMetrics;
 import dev.vard.run.RunJson;
 import dev.vard.run.RunResult;
+import dev.vard.statistics.Interval;
 import java.awt.Color;
 import java.awt.GradientPaint;
 import java.awt.Graphics2D;

@@ -1,5 +1,7 @@
 package dev.vard.cli.client;
 
+import java.util.Objects;
+
 /** Something on this side of the wire does not allow a command. The message is for people. */
 final class ClientException extends RuntimeException {
   private static final long serialVersionUID = 1L;
@@ -10,5 +12,11 @@ final class ClientException extends RuntimeException {
 
   ClientException(String message, Throwable cause) {
     super(message, cause);
+  }
+
+  /** Never null. */
+  @Override
+  public String getMessage() {
+    return Objects.requireNonNull(super.getMessage());
   }
 }

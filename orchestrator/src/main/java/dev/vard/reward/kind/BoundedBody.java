@@ -14,6 +14,9 @@ final class BoundedBody implements BodySubscriber<byte[]> {
   private final int most;
   private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
   private final CompletableFuture<byte[]> body = new CompletableFuture<>();
+
+  /** Of {@link #onSubscribe}, which is called first. */
+  @SuppressWarnings("NullAway.Init")
   private Flow.Subscription subscription;
 
   /**

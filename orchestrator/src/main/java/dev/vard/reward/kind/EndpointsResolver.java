@@ -19,6 +19,9 @@ import java.util.concurrent.Executor;
 final class EndpointsResolver extends NameResolver {
   private final List<String> endpoints;
   private final Executor executor;
+
+  /** Of {@link #start}, which is called first. */
+  @SuppressWarnings("NullAway.Init")
   private volatile Listener2 listener;
 
   /**

@@ -5,6 +5,7 @@ import io.grpc.NameResolverProvider;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Lets a gRPC channel have several endpoints: {@code vard-endpoints:///host:port,host:port}. gRPC
@@ -31,7 +32,7 @@ public final class EndpointsResolverProvider extends NameResolverProvider {
   }
 
   @Override
-  public NameResolver newNameResolver(URI target, NameResolver.Args arguments) {
+  public @Nullable NameResolver newNameResolver(URI target, NameResolver.Args arguments) {
     return target.getScheme().equals(SCHEME)
         ? new EndpointsResolver(
             List.of(target.getPath().substring(1).split(",")), arguments.getOffloadExecutor())

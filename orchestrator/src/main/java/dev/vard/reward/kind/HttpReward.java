@@ -329,7 +329,7 @@ final class HttpReward implements Reward {
               "%s gave no answer within %s s; check that it is not stuck, or give reward.timeout more, or reward.batch less"
                   .formatted(compute, patience.toMillis() / 1000.0),
               true);
-      case BoundedBody.TooLargeException large -> malformed(large.getMessage());
+      case BoundedBody.TooLargeException large -> malformed(String.valueOf(large.getMessage()));
       default ->
           new Failure(
               "UNAVAILABLE",

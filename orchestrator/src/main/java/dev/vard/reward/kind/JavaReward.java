@@ -21,6 +21,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A reward that somebody else wrote in Java: a public class on the class path, or in a jar of the
@@ -185,7 +186,8 @@ final class JavaReward implements Reward {
     }
   }
 
-  private static RewardException refused(String name, String code, String problem, Throwable e) {
+  private static RewardException refused(
+      String name, String code, String problem, @Nullable Throwable e) {
     return new RewardException(name, code, problem, false, e);
   }
 

@@ -1,4 +1,4 @@
-package dev.vard.run;
+package dev.vard.statistics;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

@@ -1,4 +1,4 @@
-package dev.vard.run;
+package dev.vard.statistics;
 
 import java.util.List;
 import org.apache.commons.statistics.distribution.TDistribution;
