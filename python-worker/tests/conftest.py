@@ -96,10 +96,7 @@ class Client:
 
     def sample(self, ids: list[str], batch: int = 8, retain: bool = True, measure_kl: bool = False, prompts: tuple[str, ...] = ("cat", "dog")) -> np.ndarray:
         """Images (N, H, W, 3); each trajectory's seed follows from its id alone."""
-        specs = [
-            pb.TrajectorySpec(id=name, prompt=prompt, seed=sum(name.encode()) * 7919)
-            for name, prompt in zip(ids, itertools.cycle(prompts))
-        ]
+        specs = [pb.TrajectorySpec(id=name, prompt=prompt, seed=sum(name.encode()) * 7919) for name, prompt in zip(ids, itertools.cycle(prompts))]
         parts = self.change("Sample", pb.SampleRequest(trajectories=specs, batch=batch, retain=retain, measure_kl=measure_kl), retain)
         self.kl = [kl for part in parts[:-1] for kl in part.images.kl]
         return images(parts)

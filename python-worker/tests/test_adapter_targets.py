@@ -23,7 +23,6 @@ REFUSED: dict[str, tuple[list[str], list[str]]] = {
 }
 
 
-
 def open_with(client: Client, checkpoint: Path, targets: list[str]) -> pb.SessionDescription:
     request = open_request(checkpoint)
     request.model.adapter.targets[:] = targets

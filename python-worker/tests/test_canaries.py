@@ -19,6 +19,7 @@ from conftest import Client, open_request, refused
 from vard.v1 import worker_pb2 as pb
 from vard_worker import canaries
 from vard_worker.chains.ddim import Ddim
+from vard_worker.errors import WorkerError
 from vard_worker.families import Condition
 from vard_worker.families.ddpm import Unconditional
 from vard_worker.families.sd import StableDiffusion
@@ -309,7 +310,7 @@ ODD_NETWORKS = {
 @pytest.mark.parametrize("what", ODD_NETWORKS)
 def test_a_network_that_asks_for_more_is_refused_before_anything_is_paid(client: Client, tiny_sd: Path, tmp_path: Path, what: str) -> None:
     model = changed_unet(tiny_sd, tmp_path / "model", **ODD_NETWORKS[what])
-    with pytest.raises(Exception) as caught:
+    with pytest.raises(WorkerError) as caught:
         client.open(model)
     assert caught.value.code in (pb.MODEL_NOT_LOADABLE, pb.INCONSISTENT), caught.value.message
     assert caught.value.field == "model.checkpoint"

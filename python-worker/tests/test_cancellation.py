@@ -62,9 +62,7 @@ def test_it_asks_before_every_step(client: Client, tiny_sd: Path, method: str) -
 
 @pytest.mark.parametrize("method", CHANGES)
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 1.0])
-def test_a_change_that_was_cancelled_and_repeated_is_one_that_was_not(
-    client: Client, tiny_sd: Path, tmp_path: Path, method: str, share: float
-) -> None:
+def test_a_change_that_was_cancelled_and_repeated_is_one_that_was_not(client: Client, tiny_sd: Path, tmp_path: Path, method: str, share: float) -> None:
     smooth, interrupted = (trained(client, name, tiny_sd) for name in ("smooth", "interrupted"))
     before = state(interrupted, tmp_path / "before")
     polls = iter(range(10**6))
@@ -142,9 +140,7 @@ def sampling(session: str, images: int) -> pb.SampleRequest:
     return pb.SampleRequest(session_id=session, operation=1, retain=True, trajectories=specs, batch=1)
 
 
-def test_a_cancelled_sample_ends_within_two_steps(
-    worker: worker_pb2_grpc.WorkerServiceStub, tiny_sd: Path, steps: list[float]
-) -> None:
+def test_a_cancelled_sample_ends_within_two_steps(worker: worker_pb2_grpc.WorkerServiceStub, tiny_sd: Path, steps: list[float]) -> None:
     worker.Open(open_request(tiny_sd, "cancelled"))
     call = worker.Sample(sampling("cancelled", 1000))
     next(call)
@@ -159,9 +155,7 @@ def test_a_cancelled_sample_ends_within_two_steps(
     worker.Close(pb.CloseRequest(session_id="cancelled"))
 
 
-def test_a_cancelled_call_that_still_waits_for_its_turn_is_never_begun(
-    worker: worker_pb2_grpc.WorkerServiceStub, tiny_sd: Path, steps: list[float]
-) -> None:
+def test_a_cancelled_call_that_still_waits_for_its_turn_is_never_begun(worker: worker_pb2_grpc.WorkerServiceStub, tiny_sd: Path, steps: list[float]) -> None:
     worker.Open(open_request(tiny_sd, "busy"))
     busy = worker.Sample(sampling("busy", 1000))
     next(busy)

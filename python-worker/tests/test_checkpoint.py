@@ -304,9 +304,7 @@ def test_an_adapter_is_not_restored_onto_other_weights(client: Client, tiny_sd: 
         ("tokenizer/tokenizer_config.json", "{", '{"clean_up_tokenization_spaces": false, '),
     ],
 )
-def test_an_adapter_is_not_restored_onto_another_meaning_of_the_weights(
-    client: Client, tiny_sd: Path, tmp_path: Path, file: str, old: str, new: str
-) -> None:
+def test_an_adapter_is_not_restored_onto_another_meaning_of_the_weights(client: Client, tiny_sd: Path, tmp_path: Path, file: str, old: str, new: str) -> None:
     model = Path(shutil.copytree(tiny_sd, tmp_path / "model"))
     client.open(model)
     folder = save(client, tmp_path / "c")

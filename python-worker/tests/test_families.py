@@ -65,7 +65,9 @@ def plain(checkpoint: Path) -> DiffusionPipeline:
 @pytest.mark.parametrize("dtype", ["FLOAT32", "BFLOAT16"])
 @pytest.mark.parametrize("value", ["CONV", "ENCODER"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_three_iterations_change_what_plain_diffusers_draws(client: Client, checkpoints: dict[str, Path], tmp_path: Path, kind: str, value: str, dtype: str) -> None:
+def test_three_iterations_change_what_plain_diffusers_draws(
+    client: Client, checkpoints: dict[str, Path], tmp_path: Path, kind: str, value: str, dtype: str
+) -> None:
     config = pb.ValueConfig(kind=pb.ValueConfig.Kind.Value(value), width=16)
     session = open_own(client, checkpoints[kind], value=config, model=pb.ModelConfig(dtype=pb.DType.Value(dtype)))
     assert (session.chain, session.eta) == (("flow-sde", 0.7) if kind in FLOWS else ("ddim", 1.0)) and len(session.times) == STEPS
@@ -82,7 +84,15 @@ def test_three_iterations_change_what_plain_diffusers_draws(client: Client, chec
         pipe.set_progress_bar_config(disable=True)
         if with_lora:
             pipe.load_lora_weights(tmp_path)
-        return pipe(["cat"], num_inference_steps=STEPS, guidance_scale=own(kind).guidance, generator=torch.Generator().manual_seed(1), output_type="np", height=32, width=32).images
+        return pipe(
+            ["cat"],
+            num_inference_steps=STEPS,
+            guidance_scale=own(kind).guidance,
+            generator=torch.Generator().manual_seed(1),
+            output_type="np",
+            height=32,
+            width=32,
+        ).images
 
     assert np.abs(drawn(True) - drawn(False)).max() > 1e-4
 

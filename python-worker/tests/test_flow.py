@@ -35,7 +35,9 @@ def formula(kind: str, s: np.ndarray, k: int, eta: float, x: np.ndarray, v: np.n
     return (1 - after) * clean + after * math.cos(eta * math.pi / 2) * noise, after * math.sin(eta * math.pi / 2)
 
 
-@pytest.mark.parametrize("config", [{}, {"shift": 3.0}, {"use_dynamic_shifting": True}, {"shift_terminal": 0.02}, {"use_karras_sigmas": True, "shift": 3.0}], ids=str)
+@pytest.mark.parametrize(
+    "config", [{}, {"shift": 3.0}, {"use_dynamic_shifting": True}, {"shift_terminal": 0.02}, {"use_karras_sigmas": True, "shift": 3.0}], ids=str
+)
 @pytest.mark.parametrize("eta", [0.3, 0.7, 1.0])
 @pytest.mark.parametrize("kind", KINDS)
 def test_mean_and_deviation_are_the_formulas(kind: str, eta: float, config: dict) -> None:

@@ -18,8 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from conftest import open_request
 from test_rewards_server import SOURCES, TOKEN, serving
-from vard.v1 import reward_pb2, worker_pb2
-from vard.v1 import worker_pb2_grpc
+from vard.v1 import reward_pb2, worker_pb2, worker_pb2_grpc
 from vard_serving.security import HEALTH, Security
 from vard_worker.server import CALLS, Settings, start
 
@@ -130,9 +129,8 @@ def test_a_silent_call_that_was_let_in_ends_by_its_deadline_and_gives_its_place_
 
 
 def test_more_calls_than_there_are_places_are_turned_away(impatient: str) -> None:
-    with silences(impatient, [f"{WORKER}Open"], CALLS, AUTHORISED), grpc.insecure_channel(impatient) as channel:
-        with pytest.raises(grpc.RpcError) as refused:
-            worker_pb2_grpc.WorkerServiceStub(channel).Describe(worker_pb2.DescribeRequest(), metadata=AUTHORISED, timeout=AT_ONCE)
+    with silences(impatient, [f"{WORKER}Open"], CALLS, AUTHORISED), grpc.insecure_channel(impatient) as channel, pytest.raises(grpc.RpcError) as refused:
+        worker_pb2_grpc.WorkerServiceStub(channel).Describe(worker_pb2.DescribeRequest(), metadata=AUTHORISED, timeout=AT_ONCE)
     assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
     assert f"{CALLS} calls at a time" in refused.value.details()
 

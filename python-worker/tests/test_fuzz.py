@@ -84,9 +84,7 @@ def worker(tiny_sd: Path, tmp_path: Path, storage: Path) -> Iterator[Worker]:
     roots = ["--root", str(storage), "--model-root", str(tiny_sd)]
     source = os.pathsep.join(path for path in sys.path if path)
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, *roots], stdin=subprocess.PIPE, stdout=output, stderr=output, env={**os.environ, "PYTHONPATH": source}
-        )
+        process = subprocess.Popen([*command, *roots], stdin=subprocess.PIPE, stdout=output, stderr=output, env={**os.environ, "PYTHONPATH": source})
     try:
         while not ready.exists():
             assert process.poll() is None, log.read_text()
@@ -102,7 +100,30 @@ def worker(tiny_sd: Path, tmp_path: Path, storage: Path) -> Iterator[Worker]:
 
 NUMBERS = [0, 1, 2, 3, 7, -1, 64, 1000, 4096, 4097, 10**6, 10**9, 2**31 - 1, -(2**31), 2**63, 2**64 - 1]
 REALS = [0.0, -0.0, 1.0, 0.5, 1e-3, -1.0, 1e30, 1e300, 5e-324, math.nan, math.inf, -math.inf]
-TEXTS = ["", "s", SESSION, "cat", "a", "b", "z", "to_q", "cpu", "auto", "cuda:1", "meta", "..", "/", "/etc/passwd", "owner/name", "\0", "\n", "%s{}", "🙂" * 50, "x" * 300, "x" * 100_000]
+TEXTS = [
+    "",
+    "s",
+    SESSION,
+    "cat",
+    "a",
+    "b",
+    "z",
+    "to_q",
+    "cpu",
+    "auto",
+    "cuda:1",
+    "meta",
+    "..",
+    "/",
+    "/etc/passwd",
+    "owner/name",
+    "\0",
+    "\n",
+    "%s{}",
+    "🙂" * 50,
+    "x" * 300,
+    "x" * 100_000,
+]
 RANGES = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
     FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
@@ -157,9 +178,7 @@ class Requests:
             case "Sample":
                 retain = self.rng.random() < 0.5 and len(held) < 20
                 specs = [pb.TrajectorySpec(id=f"{new}-{i}", prompt="dog", seed=self.rng.getrandbits(64)) for i in range(self.rng.randint(1, 3))]
-                return pb.SampleRequest(
-                    session_id=SESSION, operation=operation if retain else 0, retain=retain, trajectories=specs, batch=2, measure_kl=retain
-                )
+                return pb.SampleRequest(session_id=SESSION, operation=operation if retain else 0, retain=retain, trajectories=specs, batch=2, measure_kl=retain)
             case "Evaluate":
                 return pb.EvaluateRequest(session_id=SESSION, targets=self.targets(some), batch=8)
             case "FitValue":

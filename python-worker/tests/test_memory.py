@@ -14,9 +14,9 @@ from test_checkpoint import restore, save
 from vard.v1 import worker_pb2 as pb
 from vard_worker import model, testing
 from vard_worker.encodings import Encodings, size
+from vard_worker.objectives import ClippedRatio
 from vard_worker.residence import Residence
 from vard_worker.trainer import Descent
-from vard_worker.objectives import ClippedRatio
 
 IDS = ["a", "b", "c", "d"]
 TARGETS = {"a": 1.0, "b": -1.0, "c": 0.2, "d": 0.0}
@@ -67,7 +67,7 @@ def test_fewer_activations_are_kept(client: Client, tiny_sd: Path) -> None:
         client.sample(["a"])
         session, held = client.handler.sessions["s"], []
         x = session.trajectories["a"].states[:1]
-        with torch.autograd.graph.saved_tensors_hooks(lambda tensor: held.append(tensor.nbytes) or tensor, lambda tensor: tensor):
+        with torch.autograd.graph.saved_tensors_hooks(lambda tensor, held=held: held.append(tensor.nbytes) or tensor, lambda tensor: tensor):
             session.model.predict(x, session.model.chain.timesteps[:1], session.model.condition(["cat"]))
         kept.append(sum(held))
         client.call("Close", pb.CloseRequest(session_id="s"))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import diffusers
 import numpy as np
 import pytest
 import torch
@@ -16,7 +17,6 @@ from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-import diffusers
 from conftest import STEPS, Client, open_request
 from vard.v1 import worker_pb2 as pb
 from vard_worker import families

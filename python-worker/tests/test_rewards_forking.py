@@ -317,7 +317,7 @@ def test_without_a_subreaper_the_group_is_ended() -> None:
 @pytest.mark.parametrize("served", ["pipes"], indirect=True)
 def test_a_crash_is_told_without_a_tracebacks_underlining(served: Served) -> None:
     message = served.score("interrupt")[0].failure.message
-    assert message.endswith("raise Interrupt(\"no more\") | forking.Interrupt: no more")
+    assert message.endswith('raise Interrupt("no more") | forking.Interrupt: no more')
     assert "^" not in message and "~" not in message and "^^^" in served.log.read_text()
 
 

@@ -282,7 +282,7 @@ def test_image_reward_is_what_blip_s_own_code_would_give(image_reward: Path, ber
     long = "a red cat by the sea , " * 8  # cut at 35 tokens
     words = [["a", "cat"], [], long.split()[:33], ["dog"]]
     ids = [[2, *(WORDS.index(word) for word in line), 3] for line in words]
-    by_hand = [blip_score(blip_weights(), image, line) for image, line in zip(pixels(images), ids)]
+    by_hand = [blip_score(blip_weights(), image, line) for image, line in zip(pixels(images), ids, strict=True)]
     reward = ImageReward(str(image_reward), str(bert), device="cpu")
     assert reward(images, ["a cat", "", long, "dog"]) == pytest.approx(by_hand, abs=1e-4)
 

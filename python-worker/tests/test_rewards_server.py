@@ -201,7 +201,13 @@ def test_a_class_is_made_once_on_the_thread_that_scores_and_closed_at_the_end(tm
 
 @pytest.mark.parametrize(
     ("answer", "values"),
-    [("(1, 2.5)", [1, 2.5]), ("([1, 2.5], {'source': 'ddpo'})", [1, 2.5]), ("(__import__('torch').tensor([1, 2.5]), None)", [1, 2.5]), ("__import__('numpy').array([1, 2.5], 'f')", [1, 2.5]), ("[__import__('numpy').float32(1), 2]", [1, 2])],
+    [
+        ("(1, 2.5)", [1, 2.5]),
+        ("([1, 2.5], {'source': 'ddpo'})", [1, 2.5]),
+        ("(__import__('torch').tensor([1, 2.5]), None)", [1, 2.5]),
+        ("__import__('numpy').array([1, 2.5], 'f')", [1, 2.5]),
+        ("[__import__('numpy').float32(1), 2]", [1, 2]),
+    ],
 )
 def test_any_numbers_will_do(tmp_path: Path, answer: str, values: list[float]) -> None:
     with serving(tmp_path, "mine:answers", what=answer) as served:
@@ -254,7 +260,7 @@ def test_a_bad_score_costs_no_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "code", "retryable", "message"),
     [
-        ("ValueError('too dark')", "THREW", False, "raised ValueError: too dark (" ),
+        ("ValueError('too dark')", "THREW", False, "raised ValueError: too dark ("),
         ("SystemExit('no key')", "THREW", False, "raised SystemExit: no key"),
         ("ConnectionError('refused')", "UNAVAILABLE", True, "raised ConnectionError: refused"),
         ("ValueError('no file ' + chr(0xDC80))", "THREW", False, "raised ValueError: no file ? ("),

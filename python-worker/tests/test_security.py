@@ -101,9 +101,11 @@ def test_tls_takes_no_plain_connection(server: Identity) -> None:
 
 
 def test_a_client_certificate_of_the_authority_is_let_in(authority: Identity, server: Identity) -> None:
-    with serving(Security(server.certificate, server.key, authority.certificate)) as address:
-        with tls(address, authority, issue("orchestrator", authority)) as channel:
-            assert describe(channel).threads == 1
+    with (
+        serving(Security(server.certificate, server.key, authority.certificate)) as address,
+        tls(address, authority, issue("orchestrator", authority)) as channel,
+    ):
+        assert describe(channel).threads == 1
 
 
 @pytest.mark.parametrize("kind", ["none", "of another authority"])

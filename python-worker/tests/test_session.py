@@ -136,9 +136,7 @@ def test_large_kl_weight_keeps_the_policy_at_the_pretrained_one(client: Client, 
 
 def test_chunks_hold_about_a_mebibyte_of_whole_images(opened: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vard_worker.session.CHUNK_BYTES", 2 * 32 * 32 * 3 + 5)
-    request = pb.SampleRequest(
-        session_id="s", trajectories=[pb.TrajectorySpec(id=name, prompt="cat", seed=i) for i, name in enumerate(IDS)], batch=3
-    )
+    request = pb.SampleRequest(session_id="s", trajectories=[pb.TrajectorySpec(id=name, prompt="cat", seed=i) for i, name in enumerate(IDS)], batch=3)
     parts = opened.call("Sample", request)
     assert [(part.images.first, part.images.shape[0]) for part in parts[:-1]] == [(0, 2), (2, 1), (3, 2), (5, 1)]
     assert images(parts).shape == (6, 32, 32, 3)

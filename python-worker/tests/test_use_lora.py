@@ -82,7 +82,7 @@ def finished_run(client: Client, kind: str, sampler: dict[str, object], dtype: s
 def use_lora(run: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(SCRIPT), str(run), "--check"],
-        capture_output=True, text=True, timeout=300, env={"PATH": "", "HF_HUB_OFFLINE": "1"},
+        capture_output=True, text=True, timeout=300, check=False, env={"PATH": "", "HF_HUB_OFFLINE": "1"},
     )  # fmt: skip
 
 

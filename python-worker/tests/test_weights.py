@@ -50,7 +50,13 @@ def drawn(client: Client, checkpoint: Path, session: str, dtype: int = pb.FLOAT3
     one = Client(client.handler, session)
     one.open(checkpoint, model=pb.ModelConfig(dtype=dtype))
     pipeline = client.handler.sessions[session].model.family.pipeline
-    of = {parameter.dtype for part in pipeline.components.values() if isinstance(part, nn.Module) for name, parameter in part.named_parameters() if "lora_" not in name}
+    of = {
+        parameter.dtype
+        for part in pipeline.components.values()
+        if isinstance(part, nn.Module)
+        for name, parameter in part.named_parameters()
+        if "lora_" not in name
+    }
     assert of == {torch.float32 if dtype == pb.FLOAT32 else torch.bfloat16}
     return one.sample(["a", "b"])
 
@@ -71,7 +77,9 @@ LAYOUTS: dict[str, Callable[[Path], None]] = {
 
 @pytest.mark.parametrize("dtype", [pb.FLOAT32, pb.BFLOAT16])
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
-def test_a_variant_draws_what_the_same_weights_under_plain_names_draw(client: Client, model: Path, half: Path, layout: Callable[[Path], None], dtype: int) -> None:
+def test_a_variant_draws_what_the_same_weights_under_plain_names_draw(
+    client: Client, model: Path, half: Path, layout: Callable[[Path], None], dtype: int
+) -> None:
     layout(model)
     assert (drawn(client, model, "variant", dtype) == drawn(client, half, "half", dtype)).all()
 
@@ -111,7 +119,9 @@ def test_several_variants_of_unknown_names_are_not_guessed_between(client: Clien
     plain(model, "unet").unlink()
     with refused(pb.MODEL_NOT_LOADABLE) as caught:
         client.open(model)
-    assert "unet has the variants ema, non_ema" in caught.value.message and "rename the one to load to diffusion_pytorch_model.safetensors" in caught.value.message
+    assert (
+        "unet has the variants ema, non_ema" in caught.value.message and "rename the one to load to diffusion_pytorch_model.safetensors" in caught.value.message
+    )
 
 
 @pytest.mark.parametrize("part", NETWORKS)

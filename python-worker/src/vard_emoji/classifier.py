@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
 import torch
 import torch.nn.functional as F
@@ -23,6 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import nn
 from tqdm import tqdm, trange
 
+import onnx
 from vard_emoji import data
 from vard_emoji.__main__ import CACHE
 from vard_emoji.data import SIZE, Dataset

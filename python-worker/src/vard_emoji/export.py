@@ -34,14 +34,10 @@ def save(pipeline: DiffusionPipeline, out: Path, halved: tuple[str, ...] = ("vae
     shutil.rmtree(old, ignore_errors=True)
 
 
-def sample(
-    pipeline: DiffusionPipeline, prompts: list[str], *, steps: int = 20, guidance: float = 3.0, seed: int = 0, **options: object
-) -> list[Image.Image]:
+def sample(pipeline: DiffusionPipeline, prompts: list[str], *, steps: int = 20, guidance: float = 3.0, seed: int = 0, **options: object) -> list[Image.Image]:
     """One picture a prompt."""
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline(
-        prompts, num_inference_steps=steps, guidance_scale=guidance, generator=torch.Generator().manual_seed(seed), **options
-    ).images
+    return pipeline(prompts, num_inference_steps=steps, guidance_scale=guidance, generator=torch.Generator().manual_seed(seed), **options).images
 
 
 def prompts_of(file: Path) -> list[str]:

@@ -125,9 +125,7 @@ def logit_normal(u_B: torch.Tensor) -> torch.Tensor:
     return torch.sigmoid(torch.special.ndtri(u_B.clamp(1e-4, 1 - 1e-4)))
 
 
-def train(
-    pipe: StableDiffusion3Pipeline, dataset: Dataset, recipe: Recipe, work: Path, on_save: Callable[[int], None], save_every: int = 250
-) -> None:
+def train(pipe: StableDiffusion3Pipeline, dataset: Dataset, recipe: Recipe, work: Path, on_save: Callable[[int], None], save_every: int = 250) -> None:
     """Predict the velocity ε - x_0 of the pictures' latents: E|v(x_s, s, c) - (ε - x_0)|²."""
     work.mkdir(parents=True, exist_ok=True)
     learns, unseen = dataset.captioned(held_out=False), dataset.captioned(held_out=True)

@@ -46,9 +46,7 @@ def train_tokenizer(captions: Iterable[str], vocab_size: int = 2048) -> CLIPToke
 
 def tokenize(tokenizer: CLIPTokenizer, captions: list[str]) -> torch.Tensor:
     """Token ids [n, 16], padded and cut as StableDiffusionPipeline does it."""
-    return tokenizer(
-        captions, padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt"
-    ).input_ids
+    return tokenizer(captions, padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt").input_ids
 
 
 def text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
@@ -112,9 +110,7 @@ def scheduler() -> DDIMScheduler:
     )
 
 
-def pipeline(
-    vae: AutoencoderKL, text: CLIPTextModel, tokenizer: CLIPTokenizer, unet: UNet2DConditionModel
-) -> StableDiffusionPipeline:
+def pipeline(vae: AutoencoderKL, text: CLIPTextModel, tokenizer: CLIPTokenizer, unet: UNet2DConditionModel) -> StableDiffusionPipeline:
     return StableDiffusionPipeline(
         vae=vae,
         text_encoder=text,

@@ -233,9 +233,7 @@ def train_diffusion(
     scheduler = models.scheduler()
     weight = min_snr_weight(scheduler.alphas_cumprod, recipe.min_snr_gamma)
 
-    def loss_of(
-        both: nn.ModuleDict, rows: torch.Tensor, empty_captions: float, g: torch.Generator, part: slice
-    ) -> torch.Tensor:
+    def loss_of(both: nn.ModuleDict, rows: torch.Tensor, empty_captions: float, g: torch.Generator, part: slice) -> torch.Tensor:
         n = len(rows)
         # One timestep from each of n equal parts of the schedule: the mean over the batch varies less.
         t_B = ((torch.randperm(n, generator=g) + torch.rand(n, generator=g)) / n * len(weight)).long()

@@ -23,8 +23,8 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import nn
 
 from vard_worker.errors import Cancellation, Code, WorkerError, is_out_of_memory
-from vard_worker.finite import not_finite
 from vard_worker.families import Drawn
+from vard_worker.finite import not_finite
 from vard_worker.model import Model
 from vard_worker.objectives import ClippedRatio, Objective, Vard
 from vard_worker.objectives.batch import Batch
@@ -220,8 +220,7 @@ def sampled(trial: Session, cancelled: Cancellation, measure_kl: bool = False) -
     """Two pictures by the session's own sampling, in one batch."""
     conditional = trial.model.family.prompted
     specs = tuple(
-        TrajectorySpec(name, prompt if conditional else "", seed)
-        for name, prompt, seed in zip(IDS, trial.model.family.trial_prompts, SEEDS, strict=True)
+        TrajectorySpec(name, prompt if conditional else "", seed) for name, prompt, seed in zip(IDS, trial.model.family.trial_prompts, SEEDS, strict=True)
     )
     parts = [images.pixels for images in trial.sample(Sampling(specs, len(IDS), retain=True, measure_kl=measure_kl), cancelled)]
     x = torch.stack([trial.trajectories[name].states[-1] for name in IDS])

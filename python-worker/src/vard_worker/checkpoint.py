@@ -1,12 +1,12 @@
 """A session on disk: safetensors and JSON with checksums, never pickle.
 
-    manifest.json              size and SHA-256 of every other file, and of itself
-    session.json               how it was opened, operation number, last answer, trajectories' names
-    adapter.safetensors        the LoRA's weights
-    policies.safetensors       snapshots of them, where there are any: name, then the weight's name, with a colon between
-    value.safetensors          the value network's weights
-    optimizers.safetensors     both optimisers' moments and step counts
-    trajectories.safetensors   every trajectory that is held
+manifest.json              size and SHA-256 of every other file, and of itself
+session.json               how it was opened, operation number, last answer, trajectories' names
+adapter.safetensors        the LoRA's weights
+policies.safetensors       snapshots of them, where there are any: name, then the weight's name, with a colon between
+value.safetensors          the value network's weights
+optimizers.safetensors     both optimisers' moments and step counts
+trajectories.safetensors   every trajectory that is held
 """
 
 from __future__ import annotations

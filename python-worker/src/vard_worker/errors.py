@@ -69,6 +69,4 @@ def invalid(field: str, message: str) -> WorkerError:
 
 def is_out_of_memory(error: Exception) -> bool:
     """PyTorch has a type for it on GPUs alone; its allocator on CPUs raises a plain RuntimeError."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))

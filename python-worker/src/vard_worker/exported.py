@@ -13,7 +13,7 @@ import torch
 from peft import get_peft_model_state_dict
 from safetensors import safe_open
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from vard_worker.canaries import SEEDS, canary, difference_of, never, no_randomness, sampled, short
 from vard_worker.errors import Code, WorkerError, is_out_of_memory
@@ -40,7 +40,9 @@ def check(session: Session, file: Path) -> None:
         except Exception as error:
             if not is_out_of_memory(error):
                 raise failed(f"cannot be loaded: {type(error).__name__}: {error}") from error
-            log.warning("There is no memory for a second network: the exported file was compared with the adapter number by number, but drew nothing (%s)", error)
+            log.warning(
+                "There is no memory for a second network: the exported file was compared with the adapter number by number, but drew nothing (%s)", error
+            )
             difference = difference_in_numbers(session.model, file)
         finally:
             # A second network may be the largest thing on the device.

@@ -1,7 +1,7 @@
 """How a checkpoint's settings were written, by the format that its manifest names.
 
-    3   ``settings``: the worker's own (``settings.to_json``)
-    2   ``open``: the JSON of the protocol's OpenRequest of that time, which left out what was 0 or empty, an η of 0 too
+3   ``settings``: the worker's own (``settings.to_json``)
+2   ``open``: the JSON of the protocol's OpenRequest of that time, which left out what was 0 or empty, an η of 0 too
 """
 
 from __future__ import annotations

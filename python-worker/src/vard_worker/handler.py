@@ -148,9 +148,7 @@ class WorkerHandler:
         if request.operation == session.operation and digest(request) == session.last.digest:
             return True
         why = "was another request" if request.operation == session.operation else "is neither the last nor the next"
-        raise WorkerError(
-            Code.OUT_OF_ORDER, f"operation: {request.operation} {why}; this session's last change was {session.operation}", "operation"
-        )
+        raise WorkerError(Code.OUT_OF_ORDER, f"operation: {request.operation} {why}; this session's last change was {session.operation}", "operation")
 
     @staticmethod
     def _count(session: Session, request: Message, response: Message) -> None:

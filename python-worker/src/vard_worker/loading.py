@@ -18,6 +18,7 @@ from vard_worker.policies import Policies
 from vard_worker.roots import Roots
 from vard_worker.settings import DTYPES, ModelSettings, SamplerSettings
 
+
 def load(model: ModelSettings, sampler: SamplerSettings, seed: int, roots: Roots) -> Model:
     """Loads a folder in diffusers format or a hub id, turns its scheduler into the chain asked for, adds the adapter."""
     device = choose_device(model.device)
@@ -67,7 +68,10 @@ def make_chain(kind: type[Chain], family: Family, sampler: SamplerSettings, chec
     family.set_timesteps(scheduler, sampler.steps)
     first = float(scheduler.timesteps.max())
     if kind.process == "diffusion" and first >= trained:
-        raise invalid("sampler.steps", f"{sampler.steps} from the scheduler's steps_offset on begin at timestep {first:g}, beyond the {trained} it was trained for; give fewer")
+        raise invalid(
+            "sampler.steps",
+            f"{sampler.steps} from the scheduler's steps_offset on begin at timestep {first:g}, beyond the {trained} it was trained for; give fewer",
+        )
     eta = kind.default_eta if sampler.eta is None else sampler.eta
     kind.check_eta(scheduler, eta)
     try:
@@ -85,7 +89,13 @@ def load_pipeline(folder: Path, contents: model_folder.Contents, dtype: torch.dt
     try:
         networks = {
             # A pipeline takes one variant for all its parts; here each part has the most precise that is there.
-            name: whole(part.network, folder / name, model, variant=contents.variants.get(name), **options | {"dtype": family.dtype_of(name, config_of(folder / name, model), dtype)})
+            name: whole(
+                part.network,
+                folder / name,
+                model,
+                variant=contents.variants.get(name),
+                **options | {"dtype": family.dtype_of(name, config_of(folder / name, model), dtype)},
+            )
             for name, part in family.parts.items()
             if part.network is not None and name not in contents.absent
         }

@@ -101,11 +101,7 @@ def digests(root: Path, parts: Iterable[str]) -> dict[str, str]:
     """SHA-256, hex, of each file but weights that decides what the parts of a checked folder mean: configurations and
     vocabularies, by their path in the folder."""
     read = [root / "model_index.json", *(file for part in parts for file in files(root / part) if file.suffix in (".json", ".txt"))]
-    return {
-        f"{file.relative_to(root)}": hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in read
-        if ".safetensors.index." not in file.name
-    }
+    return {f"{file.relative_to(root)}": hashlib.sha256(file.read_bytes()).hexdigest() for file in read if ".safetensors.index." not in file.name}
 
 
 def variant(folder: Path, stem: str, checkpoint: str) -> str | None:

@@ -74,7 +74,7 @@ def chain_for(family: type[Family], asked: type[Chain] | None) -> type[Chain]:
 
 
 def is_null(entry: object) -> bool:
-    return entry is None or isinstance(entry, list) and entry[:1] == [None]
+    return entry is None or (isinstance(entry, list) and entry[:1] == [None])
 
 
 def check_is_folder(folder: Path, checkpoint: str) -> None:
@@ -95,8 +95,8 @@ def check_is_folder(folder: Path, checkpoint: str) -> None:
     trust = "" if file.suffix == ".safetensors" else " (unpickling runs code: only if you trust its author)"
     raise not_loadable(
         checkpoint,
-        f"{file.name} is a checkpoint of one file; convert it{trust}: ./vard python -c \"from diffusers import StableDiffusionPipeline as P;"
-        f" P.from_single_file({str(file)!r}).save_pretrained({converted!r})\", and give model.checkpoint: {converted}",
+        f'{file.name} is a checkpoint of one file; convert it{trust}: ./vard python -c "from diffusers import StableDiffusionPipeline as P;'
+        f' P.from_single_file({str(file)!r}).save_pretrained({converted!r})", and give model.checkpoint: {converted}',
     )
 
 

@@ -226,9 +226,7 @@ class Session:
 
     # ------------------------------------------------------------------------------------------------ policy
 
-    def improve_policy(
-        self, ids: Sequence[str], objective: Objective, kl_weight: float, descent: Descent, cancelled: Cancellation
-    ) -> list[PolicyStep]:
+    def improve_policy(self, ids: Sequence[str], objective: Objective, kl_weight: float, descent: Descent, cancelled: Cancellation) -> list[PolicyStep]:
         """Gradient steps on the adapter, over (trajectory, t) pairs with t stratified and x_t detached."""
         held = self._held(ids)
         self._meets(objective, held)
@@ -243,9 +241,7 @@ class Session:
                 noise = self.noise(prepared, len(batch), generator)
                 drawn = batch.tolist()
 
-                def loss_of(
-                    rows: slice, drawn: list[tuple[int, int]] = drawn, noise: Tensor | None = noise
-                ) -> tuple[Tensor, dict[str, Tensor]]:
+                def loss_of(rows: slice, drawn: list[tuple[int, int]] = drawn, noise: Tensor | None = noise) -> tuple[Tensor, dict[str, Tensor]]:
                     part = Batch(model, self.value, held, drawn[rows], kl_weight, None if noise is None else noise[rows])
                     terms = prepared.loss(part)
                     return terms.loss, {"kl": terms.kl_B.mean(), "objective": terms.objective, **terms.metrics}

@@ -138,7 +138,7 @@ def checked(kind: type[S], content: dict[str, Any]) -> S:
         if isinstance(held, tuple):
             expected, held = str, "" if all(isinstance(one, str) for one in held) else None
         # To Python a boolean is a number, and a whole number no float.
-        allowed = expected | int if expected == float or expected == float | None else expected
+        allowed = expected | int if expected in (float, float | None) else expected
         if name in content and (not isinstance(held, allowed) or (isinstance(held, bool) and expected is not bool)):
             raise TypeError(f"{name}: {held!r}")
     return kind(**content)

@@ -90,9 +90,7 @@ class Trainer:
         bound = self._descent.max_gradient_norm
         norm = nn.utils.clip_grad_norm_(parameters, bound if bound > 0 else math.inf).item()
         if not math.isfinite(total) or not math.isfinite(norm):
-            raise WorkerError(
-                Code.NOT_FINITE, f"the loss became {total:g} and its gradient's norm {norm:g}; lower the learning rate, or use float32"
-            )
+            raise WorkerError(Code.NOT_FINITE, f"the loss became {total:g} and its gradient's norm {norm:g}; lower the learning rate, or use float32")
         for group in self._optimizer.param_groups:
             group["lr"] = self._descent.learning_rate
         self._optimizer.step()

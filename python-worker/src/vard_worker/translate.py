@@ -96,9 +96,7 @@ def objective(request: pb.ImprovePolicyRequest) -> Objective:
         case "clipped_ratio":
             told = {"advantage": "clipped_ratio.advantages", "clip": "clipped_ratio.clip"}
             ratio = request.clipped_ratio
-            return objectives.build(
-                "clipped-ratio", {"clip": ratio.clip}, {"advantage": ratio.advantages}, trajectories, lambda group, name: told[name]
-            )
+            return objectives.build("clipped-ratio", {"clip": ratio.clip}, {"advantage": ratio.advantages}, trajectories, lambda group, name: told[name])
         case "named":
             series = {name: list(one.values) for name, one in request.named.series.items()}
             return objectives.build(request.named.kind, dict(request.named.numbers), series, trajectories)

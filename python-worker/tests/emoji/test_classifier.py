@@ -2,11 +2,11 @@ import json
 import re
 from pathlib import Path
 
-import onnx
 import pytest
 import torch
 import torch.nn.functional as F
 
+import onnx
 from vard_emoji import classifier, models
 from vard_emoji.classifier import CATEGORIES, Classifier, Pictures, Recipe
 from vard_emoji.data import Dataset, Emoji, is_held_out

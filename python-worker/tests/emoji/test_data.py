@@ -59,7 +59,7 @@ def test_a_smaller_picture_stands_where_its_placement_says():
 
 def test_placements_are_inside_the_frame_and_the_same_on_every_machine():
     places = [placement("1f600.png", i) for i in range(100)]
-    assert all(SMALLEST <= p.side <= 32 and 0 <= min(p.left, p.top) and max(p.left, p.top) + p.side <= 32 for p in places)
+    assert all(SMALLEST <= p.side <= 32 and min(p.left, p.top) >= 0 and max(p.left, p.top) + p.side <= 32 for p in places)
     assert {p.side for p in places} == set(range(SMALLEST, 33))
     assert places[0] == Placement(side=23, left=9, top=0)
 

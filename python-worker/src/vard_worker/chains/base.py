@@ -54,7 +54,7 @@ class Chain(ABC):
         """Reads the chain off a scheduler whose timesteps are set. Raises ValueError for what has no closed form."""
 
     @classmethod
-    def check_eta(cls, scheduler: SchedulerMixin, eta: float) -> None:  # noqa: B027
+    def check_eta(cls, scheduler: SchedulerMixin, eta: float) -> None:
         """Raises INVALID_ARGUMENT for an η with which the scheduler's step is not a number."""
 
     @classmethod

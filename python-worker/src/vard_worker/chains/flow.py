@@ -131,9 +131,14 @@ class FlowChain(Chain):
         written_by = str(config.get("_class_name", scheduler))
         for name in dict.fromkeys((scheduler, written_by)):
             if name not in SUPPORTED:
-                raise refused(checkpoint, f"_class_name: {name!r}; supported for flow matching are {', '.join(SUPPORTED[:2])}, and solvers with use_flow_sigmas: true")
+                raise refused(
+                    checkpoint, f"_class_name: {name!r}; supported for flow matching are {', '.join(SUPPORTED[:2])}, and solvers with use_flow_sigmas: true"
+                )
             if name in SOLVERS and not (config.get("use_flow_sigmas") and config.get("prediction_type") == "flow_prediction"):
-                raise refused(checkpoint, f"a {name} whose use_flow_sigmas is not true, or whose prediction_type is not flow_prediction: its network would not be a flow's")
+                raise refused(
+                    checkpoint,
+                    f"a {name} whose use_flow_sigmas is not true, or whose prediction_type is not flow_prediction: its network would not be a flow's",
+                )
         timesteps = config.get("num_train_timesteps", 1000)
         if type(timesteps) is not int or not 1 <= timesteps <= noise_schedule.MOST_TIMESTEPS:
             raise refused(checkpoint, f"num_train_timesteps: {timesteps!r}; give a whole number from 1 to {noise_schedule.MOST_TIMESTEPS}")
@@ -195,4 +200,3 @@ class FlowCps(FlowChain):
     kind = "flow-cps"
     default_eta = 0.7
     scheduler_class = FlowCpsScheduler
-

@@ -21,7 +21,9 @@ SUPPORTED = (
 )  # fmt: skip
 """Solvers of one and the same process: x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε, with ᾱ in ``alphas_cumprod``. Which of them a
 checkpoint was saved with is a choice of solver, and says nothing of the network."""
-ANOTHER_PROCESS = "whose noise schedule is not the alphas_cumprod of DDIM and DDPM: it is a flow-matching, EDM or other kind of model; give an SD 1.x or 2.x model, or a DDPM"
+ANOTHER_PROCESS = (
+    "whose noise schedule is not the alphas_cumprod of DDIM and DDPM: it is a flow-matching, EDM or other kind of model; give an SD 1.x or 2.x model, or a DDPM"
+)
 DISTILLED = "of a consistency-distilled model, whose output is not the mean that DDIM and DDPM take it for; take the model that it was distilled from"
 REASONS = {"LCMScheduler": DISTILLED, "TCDScheduler": DISTILLED}
 
@@ -45,7 +47,9 @@ def check_scheduler(scheduler: str, config: dict[str, object], ours: type[Ours],
     check_numbers(config, checkpoint)
     written_by = config.get("_class_name", scheduler)
     if written_by not in SUPPORTED:
-        raise refused(checkpoint, f"_class_name: {written_by!r}, {reason(str(written_by))}; or put back the file that belongs to the {scheduler} of model_index.json")
+        raise refused(
+            checkpoint, f"_class_name: {written_by!r}, {reason(str(written_by))}; or put back the file that belongs to the {scheduler} of model_index.json"
+        )
     # One solver may be given another's file, but both must take it for the same process.
     for name in dict.fromkeys((scheduler, written_by)):
         try:

@@ -71,7 +71,10 @@ def check_text_to_image(root: Path, checkpoint: str) -> None:
     unet, vae = Config(root, "unet", checkpoint, UNet2DConditionModel), Config(root, "vae", checkpoint, AutoencoderKL)
     check_unet(unet)
     if unet["time_cond_proj_dim"] is not None:
-        raise unet.refused("time_cond_proj_dim", "it is a distilled model that takes the guidance scale as an input, which is not supported; take the model that it was distilled from")
+        raise unet.refused(
+            "time_cond_proj_dim",
+            "it is a distilled model that takes the guidance scale as an input, which is not supported; take the model that it was distilled from",
+        )
     if unet["addition_embed_type"] not in (None, "text"):
         raise unet.refused("addition_embed_type", "its UNet takes more than a prompt, as SDXL's does, which is not supported; give an SD 1.x or 2.x model")
     if unet["encoder_hid_dim_type"] not in (None, "text_proj"):
@@ -129,7 +132,9 @@ def check_shift(vae: Config) -> None:
 
 def check_channels(network: Config, vae: Config) -> None:
     if network["in_channels"] != vae["latent_channels"]:
-        raise network.refused("in_channels", f"but its VAE has {vae['latent_channels']} latent_channels: an inpainting or editing model, which is not supported")
+        raise network.refused(
+            "in_channels", f"but its VAE has {vae['latent_channels']} latent_channels: an inpainting or editing model, which is not supported"
+        )
 
 
 def check_unconditional(root: Path, checkpoint: str) -> None:
@@ -143,14 +148,18 @@ def check_unconditional(root: Path, checkpoint: str) -> None:
 def check_unet(unet: Config, classes: bool = False) -> None:
     """``classes``: whether it may embed classes, as numbers."""
     if unet["class_embed_type"] is not None:
-        raise unet.refused("class_embed_type", "a class that is not a number is not supported; give a model of text, of num_class_embeds classes, or of nothing")
+        raise unet.refused(
+            "class_embed_type", "a class that is not a number is not supported; give a model of text, of num_class_embeds classes, or of nothing"
+        )
     if unet["num_class_embeds"] is not None:
         if not classes:
             raise unet.refused("num_class_embeds", "it is conditioned on classes beside the prompt, which is not supported; give a model of text alone")
         unet.check_size("num_class_embeds", unet["num_class_embeds"], 1, 1 << 20)
     if unet["out_channels"] != unet["in_channels"]:
-        raise unet.refused("out_channels", f"but in_channels: {unet['in_channels']!r}; learned variances are not supported, nor are other outputs beside the noise")
+        raise unet.refused(
+            "out_channels", f"but in_channels: {unet['in_channels']!r}; learned variances are not supported, nor are other outputs beside the noise"
+        )
     sides = unet["sample_size"]
-    if not (type(sides) is int or isinstance(sides, list | tuple) and len(sides) == 2) or None in flat(sides):
+    if not (type(sides) is int or (isinstance(sides, list | tuple) and len(sides) == 2)) or None in flat(sides):
         raise unet.refused("sample_size", "give the side of what it denoises, or [height, width]: for SD 1.x 64, an image's 512 by the VAE's 8")
     unet.check_size("sample_size", sides, *SIDE)

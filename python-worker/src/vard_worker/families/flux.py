@@ -61,7 +61,10 @@ class Flux(TransformerFamily):
         configs.check_shift(vae)
         channels = PATCH**2 * vae["latent_channels"]
         if network["in_channels"] != channels or network["out_channels"] not in (None, channels):
-            raise network.refused("in_channels", f"but its VAE has {vae['latent_channels']} latent_channels, {channels} packed: an editing or filling model, which is not supported")
+            raise network.refused(
+                "in_channels",
+                f"but its VAE has {vae['latent_channels']} latent_channels, {channels} packed: an editing or filling model, which is not supported",
+            )
         if network["patch_size"] != 1:
             raise network.refused("patch_size", "give 1: its latents are packed outside the transformer")
         clip = configs.clip_config(root, "text_encoder", "tokenizer", checkpoint)
@@ -79,7 +82,9 @@ class Flux(TransformerFamily):
     def encode(self, prompts: list[str]) -> Condition:
         encoded, pooled, _ = self.pipeline.encode_prompt(prompts, None, device=self.device)
         demand_finite(
-            "the text encoders", [("a prompt's encoding", encoded), ("a prompt's pooled encoding", pooled)], "use float32, or a checkpoint whose text encoders are whole"
+            "the text encoders",
+            [("a prompt's encoding", encoded), ("a prompt's pooled encoding", pooled)],
+            "use float32, or a checkpoint whose text encoders are whole",
         )
         return {"prompts": encoded, "pooled": pooled}
 

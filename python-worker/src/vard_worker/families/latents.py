@@ -11,8 +11,7 @@ from vard_worker.errors import invalid
 from vard_worker.families.base import Drawing, Family
 
 VAE_CURE = (
-    "some VAEs overflow when they are saved in, or run as, fp16: use model.dtype float32, and a checkpoint whose vae was "
-    "saved in float32 or made for fp16"
+    "some VAEs overflow when they are saved in, or run as, fp16: use model.dtype float32, and a checkpoint whose vae was saved in float32 or made for fp16"
 )
 
 
@@ -29,7 +28,9 @@ def side(field: str, pixels: int, factor: int, own: int, most: int) -> int:
         return own
     if pixels % factor or not factor <= pixels <= most * factor:
         nearest = min(max(1, round(pixels / factor)), most) * factor
-        raise invalid(field, f"{pixels}; this model draws multiples of {factor} pixels up to {most * factor}: give {nearest}, or leave it away for its own {own * factor}")
+        raise invalid(
+            field, f"{pixels}; this model draws multiples of {factor} pixels up to {most * factor}: give {nearest}, or leave it away for its own {own * factor}"
+        )
     return pixels // factor
 
 

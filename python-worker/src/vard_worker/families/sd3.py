@@ -83,11 +83,11 @@ class StableDiffusion3(TransformerFamily):
     @torch.no_grad()
     def encode(self, prompts: list[str]) -> Condition:
         guided = self.guidance > 1
-        encoded, empty, pooled, empty_pooled = self.pipeline.encode_prompt(
-            prompts, None, None, device=self.device, do_classifier_free_guidance=guided
-        )
+        encoded, empty, pooled, empty_pooled = self.pipeline.encode_prompt(prompts, None, None, device=self.device, do_classifier_free_guidance=guided)
         demand_finite(
-            "the text encoders", [("a prompt's encoding", encoded), ("a prompt's pooled encoding", pooled)], "use float32, or a checkpoint whose text encoders are whole"
+            "the text encoders",
+            [("a prompt's encoding", encoded), ("a prompt's pooled encoding", pooled)],
+            "use float32, or a checkpoint whose text encoders are whole",
         )
         return {"prompts": encoded, "pooled": pooled} | ({"empty": empty, "empty_pooled": empty_pooled} if guided else {})
 
@@ -131,5 +131,10 @@ class StableDiffusion3(TransformerFamily):
         return encode, net.inner_dim
 
     def in_float32(self, condition: Condition) -> dict[str, Tensor]:
-        names = {"prompts": "prompt_embeds", "pooled": "pooled_prompt_embeds", "empty": "negative_prompt_embeds", "empty_pooled": "negative_pooled_prompt_embeds"}
+        names = {
+            "prompts": "prompt_embeds",
+            "pooled": "pooled_prompt_embeds",
+            "empty": "negative_prompt_embeds",
+            "empty_pooled": "negative_pooled_prompt_embeds",
+        }
         return {names[key]: tensor.float() for key, tensor in condition.items()}

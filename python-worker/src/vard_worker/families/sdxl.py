@@ -34,9 +34,14 @@ class StableDiffusionXL(StableDiffusion):
         configs.check_channels(unet, vae)
         configs.check_vae(vae)
         if vae["latents_mean"] is not None or vae["latents_std"] is not None:
-            raise vae.refused("latents_mean", "latents that are shifted channel by channel are not supported; give a model whose VAE has a scaling_factor alone")
+            raise vae.refused(
+                "latents_mean", "latents that are shifted channel by channel are not supported; give a model whose VAE has a scaling_factor alone"
+            )
         if unet["time_cond_proj_dim"] is not None:
-            raise unet.refused("time_cond_proj_dim", "it is a distilled model that takes the guidance scale as an input, which is not supported; take the model that it was distilled from")
+            raise unet.refused(
+                "time_cond_proj_dim",
+                "it is a distilled model that takes the guidance scale as an input, which is not supported; take the model that it was distilled from",
+            )
         if unet["addition_embed_type"] != "text_time":
             raise unet.refused("addition_embed_type", "an SDXL model has text_time; put back the file that belongs to it")
         if unet["encoder_hid_dim_type"] is not None:
@@ -66,7 +71,9 @@ class StableDiffusionXL(StableDiffusion):
         guided = self.guidance > 1
         encoded, empty, pooled, empty_pooled = self.pipeline.encode_prompt(prompts, None, self.device, 1, guided)
         demand_finite(
-            "the text encoders", [("a prompt's encoding", encoded), ("a prompt's pooled encoding", pooled)], "use float32, or a checkpoint whose text encoders are whole"
+            "the text encoders",
+            [("a prompt's encoding", encoded), ("a prompt's pooled encoding", pooled)],
+            "use float32, or a checkpoint whose text encoders are whole",
         )
         return {"prompts": encoded, "pooled": pooled} | ({"empty": empty, "empty_pooled": empty_pooled} if guided else {})
 

@@ -43,7 +43,7 @@ class TransformerFamily(Family):
         decoded = self.dtype == torch.float32
         height, width, _ = self.image_shape
         images = pipeline(
-            **(dict(prompt=list(drawing.prompts)) if decoded else self.in_float32(self.encode(list(drawing.prompts)))),
+            **({"prompt": list(drawing.prompts)} if decoded else self.in_float32(self.encode(list(drawing.prompts)))),
             height=height,
             width=width,
             num_inference_steps=drawing.steps,

@@ -1,15 +1,15 @@
 """What an objective is: the loss that trains the adapter, what it takes, and what it needs.
 
-    @dataclass(frozen=True)
-    class Mine(Objective):
-        kind = "mine"
-        needs = frozenset({Need.VALUE})
-        temperature: float = number(above=0.0)
-        weight: tuple[float, ...] = series()
+@dataclass(frozen=True)
+class Mine(Objective):
+    kind = "mine"
+    needs = frozenset({Need.VALUE})
+    temperature: float = number(above=0.0)
+    weight: tuple[float, ...] = series()
 
-        def loss(self, batch: Batch) -> Terms:
-            ...
-            return batch.terms(objective, spread=spread)
+    def loss(self, batch: Batch) -> Terms:
+        ...
+        return batch.terms(objective, spread=spread)
 """
 
 from __future__ import annotations

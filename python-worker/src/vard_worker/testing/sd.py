@@ -27,6 +27,4 @@ def tiny_sd(prediction_type: str = "epsilon", middle: bool = True, seed: int = 0
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type=prediction_type,
         clip_sample=False, set_alpha_to_one=False, steps_offset=1,
     )  # fmt: skip
-    return StableDiffusionPipeline(
-        vae, text_encoder, tokenizer, unet, scheduler, safety_checker=None, feature_extractor=None, requires_safety_checker=False
-    )
+    return StableDiffusionPipeline(vae, text_encoder, tokenizer, unet, scheduler, safety_checker=None, feature_extractor=None, requires_safety_checker=False)

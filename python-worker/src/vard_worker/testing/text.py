@@ -15,7 +15,9 @@ def character_tokenizer() -> CLIPTokenizer:
     return CLIPTokenizer(vocab={token: i for i, token in enumerate(tokens)}, merges=[], model_max_length=TOKENS)
 
 
-def clip(kind: type[CLIPTextModel] | type[CLIPTextModelWithProjection], tokenizer: CLIPTokenizer, width: int = 32) -> CLIPTextModel | CLIPTextModelWithProjection:
+def clip(
+    kind: type[CLIPTextModel] | type[CLIPTextModelWithProjection], tokenizer: CLIPTokenizer, width: int = 32
+) -> CLIPTextModel | CLIPTextModelWithProjection:
     return kind(
         CLIPTextConfig(
             vocab_size=len(tokenizer), hidden_size=width, intermediate_size=2 * width, num_hidden_layers=1, num_attention_heads=2,
