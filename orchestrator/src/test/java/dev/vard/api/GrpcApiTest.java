@@ -256,7 +256,7 @@ class GrpcApiTest {
           run,
           new Evaluated(
               i,
-              new dev.vard.run.Interval(1, 1, 1),
+              new dev.vard.statistics.Interval(1, 1, 1),
               rewards,
               1,
               List.of(),
