@@ -7,12 +7,14 @@ tells the numbers. A number that changes is a change of what runs learn, and say
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conftest import Client
 from vard.v1 import worker_pb2 as pb
+from vard_worker import testing
 
 IDS = [f"t{i}" for i in range(6)]
 TARGETS = {name: (-1.0) ** i * (0.5 + 0.1 * i) for i, name in enumerate(IDS)}
@@ -20,7 +22,7 @@ TARGETS = {name: (-1.0) ** i * (0.5 + 0.1 * i) for i, name in enumerate(IDS)}
 
 @dataclass(frozen=True)
 class Golden:
-    """A family's checkpoint, as a fixture's name, how it is opened, and the losses."""
+    """A family's checkpoint, of ``vard_worker.testing``, how it is opened, and the losses."""
 
     checkpoint: str
     changes: dict[str, Any]
@@ -32,30 +34,55 @@ class Golden:
 
 GOLDEN = {
     "sd": Golden(
-        "tiny_sd", changes={},
+        "tiny-sd", changes={},
         fit=(0.549999952, 0.599639952, 0.62418741, 0.598133862),
         vard=(0.00646375213, 0.00687730964, 0.00643563084, 0.00802379474),
         clipped_ratio=(0.0501423292, 0.10079854, 0.000186060555),
     ),
     "sd, encoder": Golden(
-        "tiny_sd", changes={"value": pb.ValueConfig(kind=pb.ValueConfig.ENCODER)},
+        "tiny-sd", changes={"value": pb.ValueConfig(kind=pb.ValueConfig.ENCODER)},
         fit=(0.549999952, 0.599528432, 0.62449193, 0.598522425),
         vard=(0.00593378767, 0.00684761442, 0.00647571171, 0.00712145539),
         clipped_ratio=(0.0501844548, 0.102701858, 0.000214947533),
     ),
     "ddpm": Golden(
-        "tiny_ddpm", changes={"sampler": pb.SamplerConfig(kind=pb.SamplerConfig.DDPM, guidance=1.0)}, prompts=("",),
+        "tiny-ddpm", changes={"sampler": pb.SamplerConfig(kind=pb.SamplerConfig.DDPM, guidance=1.0)}, prompts=("",),
         fit=(0.549999952, 0.599778414, 0.624668241, 0.598720253),
         vard=(0.00584800867, 0.00639564497, 0.192981809, 0.5512169),
         clipped_ratio=(0.0502770469, 0.524957061, 0.00013213772),
+    ),
+    "sdxl": Golden(
+        "tiny-sdxl", changes={},
+        fit=(0.549999952, 0.599534035, 0.624305189, 0.598162472),
+        vard=(0.00697459327, 0.0070092091, 0.0065506231, 0.00689106574),
+        clipped_ratio=(0.0501521826, 0.100114375, 8.96646307e-05),
+    ),
+    "sd3": Golden(
+        "tiny-sd3", changes={"sampler": pb.SamplerConfig(kind=pb.SamplerConfig.FLOW_SDE, eta=0.7)},
+        fit=(0.549999952, 0.599480271, 0.62404692, 0.597722709),
+        vard=(0.0054688612, 0.00499367854, 0.00513650058, 0.00392580079),
+        clipped_ratio=(0.0500042289, 0.100009441, 2.14712463e-06),
+    ),
+    "sd3, cps, encoder": Golden(
+        "tiny-sd3-clip", changes={"sampler": pb.SamplerConfig(kind=pb.SamplerConfig.FLOW_CPS, eta=0.7), "value": pb.ValueConfig(kind=pb.ValueConfig.ENCODER)},
+        fit=(0.549999952, 0.599524259, 0.624191105, 0.598092079),
+        vard=(0.00454738131, 0.00444400078, 0.00812039152, 0.0112808021),
+        clipped_ratio=(0.0500020608, 0.115842909, 1.1024315e-07),
+    ),
+    "flux": Golden(
+        "tiny-flux", changes={"sampler": pb.SamplerConfig(kind=pb.SamplerConfig.FLOW_SDE, eta=0.7), "model": pb.ModelConfig(height=32, width=32)},
+        fit=(0.549999952, 0.599615872, 0.624564469, 0.598173618),
+        vard=(0.00855490565, 0.00825564098, 0.00838567968, 0.00775134144),
+        clipped_ratio=(0.0500123277, 0.100008912, -3.90405432e-07),
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("family", GOLDEN)
-def test_the_first_losses_are_the_recorded_ones(client: Client, family: str, request: pytest.FixtureRequest) -> None:
+def test_the_first_losses_are_the_recorded_ones(client: Client, family: str, tmp_path: Path) -> None:
     golden = GOLDEN[family]
-    client.open(request.getfixturevalue(golden.checkpoint), **golden.changes)
+    testing.CHECKPOINTS[golden.checkpoint]().save_pretrained(tmp_path)
+    client.open(tmp_path, **golden.changes)
     client.sample(IDS, prompts=golden.prompts)
     fit = client.fit(TARGETS, steps=4).losses
     # As many steps as move the ratios away from 1.
