@@ -59,9 +59,7 @@ FAMILIES = ["tiny_sd", "tiny_ddpm", "tiny_sd3", "emoji"]
 @pytest.mark.parametrize("value", ["CONV", "ENCODER"])
 @pytest.mark.parametrize("dtype", ["FLOAT32", "BFLOAT16"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_plan_is_what_the_session_turns_out_to_be(
-    client: Client, request: pytest.FixtureRequest, family: str, dtype: str, value: str
-) -> None:
+def test_the_plan_is_what_the_session_turns_out_to_be(client: Client, request: pytest.FixtureRequest, family: str, dtype: str, value: str) -> None:
     checkpoint = EMOJI if family == "emoji" else request.getfixturevalue(family)
     asked = opening(checkpoint, family, pb.DType.Value(dtype), pb.ValueConfig.Kind.Value(value))
     told = client.call("Plan", pb.PlanRequest(open=asked, sample_batch=BATCH, value_batch=BATCH, policy_batch=BATCH, trajectories=BATCH))[0]

@@ -137,9 +137,7 @@ class Blank:
         # T5's is often endless: its pipelines say how many tokens they want.
         self.model_max_length = length if isinstance(length, int) and length < 1 << 16 else 512
 
-    def __call__(
-        self, prompts: str | list[str], *_: object, max_length: int | None = None, padding: object = None, **__: object
-    ) -> BatchEncoding:
+    def __call__(self, prompts: str | list[str], *_: object, max_length: int | None = None, padding: object = None, **__: object) -> BatchEncoding:
         # "longest": how long a prompt is without padding, which pipelines ask to warn of what is cut off.
         length = 1 if padding == "longest" else max_length or self.model_max_length
         count = 1 if isinstance(prompts, str) else len(prompts)

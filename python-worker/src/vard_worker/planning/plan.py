@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from vard_worker.checks import check_open
 from vard_worker.chains.gaussian import kl
+from vard_worker.checks import check_open
 from vard_worker.encodings import MOST_BYTES, size
 from vard_worker.families import Condition
 from vard_worker.loading import choose_device

@@ -3,6 +3,7 @@ package dev.vard.cli;
 import dev.vard.run.RunPlan;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Stream;
 
 /** What a run would load, train, ask for and need, for a terminal. */
 record PlanTable(RunPlan plan) {
@@ -74,8 +75,10 @@ record PlanTable(RunPlan plan) {
                 Readable.bytes(memory.encodings())));
     List<String> phases =
         PHASES.stream()
-            .filter(memory.phases()::containsKey)
-            .map(phase -> phase + " " + Readable.bytes(memory.phases().get(phase)))
+            .flatMap(
+                phase ->
+                    Stream.ofNullable(memory.phases().get(phase))
+                        .map(bytes -> phase + " " + Readable.bytes(bytes)))
             .toList();
     row(table, "on top of it", String.join(", ", phases));
     if (memory.policyCheckpointed() > 0) {
@@ -89,7 +92,8 @@ record PlanTable(RunPlan plan) {
     row(
         table,
         "peak",
-        "about %s on %s, as computed".formatted(Readable.bytes(memory.peak()), plan.model().device()));
+        "about %s on %s, as computed"
+            .formatted(Readable.bytes(memory.peak()), plan.model().device()));
   }
 
   private static void row(StringBuilder table, String name, String value) {

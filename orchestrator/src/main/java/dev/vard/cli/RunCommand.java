@@ -179,7 +179,9 @@ final class RunCommand implements Callable<Integer> {
     try (Cancellation cancellation = Cancellation.ofThisThread(console);
         WorkerClient client = FineTuning.openWorker(spec, planLog(), security.get())) {
       RunPlan told = RunPlan.of(spec, client);
-      console.out().println(json ? new RunJson().write(told) : new PlanTable(told).text().stripTrailing());
+      console
+          .out()
+          .println(json ? new RunJson().write(told) : new PlanTable(told).text().stripTrailing());
       return ExitCode.OK;
     }
   }

@@ -14,8 +14,8 @@ import com.fasterxml.jackson.datatype.jsr310.JavaTimeModule;
 import java.io.IOException;
 
 /**
- * A run's plan, events and result, or a calibration, as JSON on one line: names in snake_case, times in
- * ISO 8601, NaN as null.
+ * A run's plan, events and result, or a calibration, as JSON on one line: names in snake_case,
+ * times in ISO 8601, NaN as null.
  */
 public final class RunJson {
   private final ObjectMapper mapper =

@@ -35,7 +35,9 @@ public record RunPlan(
     long valueSteps,
     long policySteps) {
 
-  /** Configurations of a large model are made into networks without numbers, one operator at a time. */
+  /**
+   * Configurations of a large model are made into networks without numbers, one operator at a time.
+   */
   private static final Duration DEADLINE = Duration.ofMinutes(10);
 
   /** What is loaded. */

@@ -34,6 +34,7 @@ class FloorsTest {
           "dev.vard.run.Requests",
           "dev.vard.run.RunEngine",
           "dev.vard.run.RunException",
+          "dev.vard.run.RunPlan",
           "dev.vard.run.Sampling",
           "dev.vard.run.SessionCheck",
           "dev.vard.run.StepMetrics",
