@@ -79,6 +79,7 @@ class HostileClientsTest {
     server =
         new ServerProcess(
             folder,
+            "127.0.0.1:1",
             Map.of(
                 "VARD_SERVE_MAX_CONNECTIONS", "" + CONNECTIONS,
                 "VARD_SERVE_SLOW_REQUEST_SECONDS", "" + SLOW_SECONDS),

@@ -2,15 +2,12 @@ package dev.vard.cli;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.contentOf;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.vard.run.FakeWorker;
 import dev.vard.worker.WorkerEnvironment;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -28,65 +25,36 @@ class SchemathesisTest {
 
   @Test
   void shouldAnswerAsItsDocumentSays() throws Exception {
-    Files.createDirectories(folder.resolve("models/tiny"));
-    Path ready = folder.resolve("ready.json");
-    try (FakeWorker worker = new FakeWorker()) {
-      Process server =
-          new ProcessBuilder(
-                  Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                  "-XX:TieredStopAtLevel=1",
-                  "-cp",
-                  System.getProperty("java.class.path"),
-                  Main.class.getName(),
-                  "serve",
-                  "--grpc-port=0",
-                  "--http-port=0",
-                  "--worker=" + worker.address(),
-                  "--model-root=" + folder.resolve("models"),
-                  "--runs=" + folder.resolve("runs"),
-                  "--ready-file=" + ready)
+    try (FakeWorker worker = new FakeWorker();
+        ServerProcess server = new ServerProcess(folder, worker.address(), Map.of())) {
+      Process schemathesis =
+          WorkerEnvironment.find()
+              .process(
+                  List.of(
+                          "-c",
+                          "from schemathesis.cli import schemathesis; schemathesis()",
+                          "run",
+                          server.http("/openapi.yaml").toString(),
+                          "--checks",
+                          "not_a_server_error,status_code_conformance,content_type_conformance,"
+                              + "response_headers_conformance,response_schema_conformance",
+                          "--phases",
+                          "examples,coverage,fuzzing",
+                          "--max-examples",
+                          Integer.toString(EXAMPLES),
+                          "--seed",
+                          "7",
+                          "--generation-database",
+                          "none",
+                          "--no-color")
+                      .toArray(String[]::new))
+              .directory(folder.toFile())
               .redirectErrorStream(true)
-              .redirectOutput(folder.resolve("server.log").toFile())
               .start();
-      try {
-        while (!Files.exists(ready)) {
-          assertThat(server.waitFor(20, TimeUnit.MILLISECONDS))
-              .as(() -> contentOf(folder.resolve("server.log").toFile()))
-              .isFalse();
-        }
-        int port = new ObjectMapper().readTree(ready.toFile()).required("http_port").intValue();
+      String said = new String(schemathesis.getInputStream().readAllBytes(), UTF_8);
 
-        Process schemathesis =
-            WorkerEnvironment.find()
-                .process(
-                    List.of(
-                            "-c",
-                            "from schemathesis.cli import schemathesis; schemathesis()",
-                            "run",
-                            "http://127.0.0.1:" + port + "/openapi.yaml",
-                            "--checks",
-                            "not_a_server_error,status_code_conformance,content_type_conformance,"
-                                + "response_headers_conformance,response_schema_conformance",
-                            "--phases",
-                            "examples,coverage,fuzzing",
-                            "--max-examples",
-                            Integer.toString(EXAMPLES),
-                            "--seed",
-                            "7",
-                            "--generation-database",
-                            "none",
-                            "--no-color")
-                        .toArray(String[]::new))
-                .directory(folder.toFile())
-                .redirectErrorStream(true)
-                .start();
-        String said = new String(schemathesis.getInputStream().readAllBytes(), UTF_8);
-
-        assertThat(schemathesis.waitFor()).as(said).isZero();
-        assertThat(server.isAlive()).isTrue();
-      } finally {
-        server.destroyForcibly().waitFor();
-      }
+      assertThat(schemathesis.waitFor()).as(said).isZero();
+      assertThat(server.isAlive()).isTrue();
     }
   }
 }

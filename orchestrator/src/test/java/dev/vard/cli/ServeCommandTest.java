@@ -13,13 +13,9 @@ import dev.vard.proto.v1.RunEvent;
 import dev.vard.proto.v1.RunServiceGrpc;
 import dev.vard.proto.v1.WatchRunRequest;
 import dev.vard.run.FakeWorker;
-import io.grpc.Grpc;
-import io.grpc.InsecureChannelCredentials;
-import io.grpc.ManagedChannel;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
@@ -29,7 +25,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
+import java.util.Map;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -79,51 +75,13 @@ class ServeCommandTest {
 
   /** A {@code vard serve} that serves. */
   private final class Server {
-    final Process process;
-    final JsonNode ready;
-    private final ManagedChannel channel;
+    private final ServerProcess process;
     final RunServiceGrpc.RunServiceBlockingStub runs;
 
-    Server() throws IOException, InterruptedException {
-      this(folder.resolve("runs"));
-    }
-
-    Server(Path runsFolder) throws IOException, InterruptedException {
-      Path readyFile = folder.resolve("ready-" + servers.size() + ".json");
-      process =
-          new ProcessBuilder(
-                  Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                  "-XX:TieredStopAtLevel=1",
-                  "-cp",
-                  System.getProperty("java.class.path"),
-                  "dev.vard.cli.Main",
-                  "serve",
-                  "--grpc-port=0",
-                  "--http-port=0",
-                  "--worker=" + worker.address(),
-                  "--model-root=" + folder.resolve("models"),
-                  "--runs=" + runsFolder,
-                  "--ready-file=" + readyFile)
-              .redirectErrorStream(true)
-              .redirectOutput(folder.resolve("server-" + servers.size() + ".log").toFile())
-              .start();
-      while (!Files.exists(readyFile)) {
-        if (process.waitFor(20, TimeUnit.MILLISECONDS)) {
-          throw new AssertionError("it ended: " + log());
-        }
-      }
-      ready = new ObjectMapper().readTree(readyFile.toFile());
-      channel =
-          Grpc.newChannelBuilder(
-                  "127.0.0.1:" + ready.required("grpc_port").intValue(),
-                  InsecureChannelCredentials.create())
-              .build();
-      runs = RunServiceGrpc.newBlockingStub(channel);
+    Server(String... options) throws IOException, InterruptedException {
+      process = new ServerProcess(folder, worker.address(), Map.of(), options);
+      runs = RunServiceGrpc.newBlockingStub(process.channel());
       servers.add(this);
-    }
-
-    private String log() throws IOException {
-      return Files.readString(folder.resolve("server-" + servers.size() + ".log"));
     }
 
     Run create() {
@@ -144,23 +102,20 @@ class ServeCommandTest {
     }
 
     HttpResponse<String> http(String path) throws IOException, InterruptedException {
-      URI uri = URI.create("http://127.0.0.1:" + ready.required("http_port").intValue() + path);
       try (HttpClient client = HttpClient.newHttpClient()) {
         return client.send(
-            HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofString());
+            HttpRequest.newBuilder(process.http(path)).build(),
+            HttpResponse.BodyHandlers.ofString());
       }
     }
 
     /** The exit code. */
     int terminate() throws InterruptedException {
-      process.destroy();
-      channel.shutdownNow();
-      return process.waitFor();
+      return process.terminate();
     }
 
     void kill() throws InterruptedException {
-      process.destroyForcibly().waitFor();
-      channel.shutdownNow();
+      process.close();
     }
   }
 
@@ -216,7 +171,8 @@ class ServeCommandTest {
 
     assertThat(alive).isEqualTo(200);
     assertThat(ready).isEqualTo(200);
-    while (server.http("/health/readiness").statusCode() == 200) {
+    long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+    while (server.http("/health/readiness").statusCode() == 200 && System.nanoTime() < end) {
       Thread.sleep(100);
     }
     assertThat(server.http("/health/readiness").statusCode()).isEqualTo(503);
@@ -229,7 +185,7 @@ class ServeCommandTest {
     assumeThat(elsewhere).isDirectory();
     Path runs = Files.createTempDirectory(elsewhere, "vard-test-");
     try {
-      Server server = new Server(runs);
+      Server server = new Server("--runs=" + runs);
 
       JsonNode disk =
           new ObjectMapper().readTree(server.http("/health").body()).at("/details/diskSpace");

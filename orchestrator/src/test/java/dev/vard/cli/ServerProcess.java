@@ -9,26 +9,34 @@ import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 
 /** A {@code vard serve} in a process of its own, that serves. */
-final class ServerProcess implements AutoCloseable {
+public final class ServerProcess implements AutoCloseable {
+  /** In which a server comes to serve, on a machine that has much else to do. */
+  private static final Duration PATIENCE = Duration.ofSeconds(120);
+
   private final Process process;
   private final ManagedChannel channel;
   private final int http;
 
   /**
-   * @param folder for its runs, its models and its log
+   * @param folder for its runs, its models and its log; several servers may share one
+   * @param worker {@code host:port}
    * @param settings {@code VARD_SERVE_*}, as environment variables
+   * @param options of the command line
    */
-  ServerProcess(Path folder, Map<String, String> settings, String... options)
+  public ServerProcess(Path folder, String worker, Map<String, String> settings, String... options)
       throws IOException, InterruptedException {
     Files.createDirectories(folder.resolve("models/tiny"));
-    Path readyFile = folder.resolve("ready.json");
-    Path log = folder.resolve("server.log");
+    Path own = Files.createTempDirectory(folder, "server-");
+    Path readyFile = own.resolve("ready.json");
+    Path log = own.resolve("server.log");
     List<String> command =
         new ArrayList<>(
             List.of(
@@ -40,16 +48,23 @@ final class ServerProcess implements AutoCloseable {
                 "serve",
                 "--grpc-port=0",
                 "--http-port=0",
-                "--worker=127.0.0.1:1",
+                "--worker=" + worker,
                 "--model-root=" + folder.resolve("models"),
-                "--runs=" + folder.resolve("runs"),
                 "--ready-file=" + readyFile));
+    if (Stream.of(options).noneMatch(option -> option.startsWith("--runs="))) {
+      command.add("--runs=" + folder.resolve("runs"));
+    }
     command.addAll(List.of(options));
     ProcessBuilder builder =
         new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());
     builder.environment().putAll(settings);
     process = builder.start();
+    long end = System.nanoTime() + PATIENCE.toNanos();
     while (!Files.exists(readyFile)) {
+      if (System.nanoTime() > end) {
+        process.destroyForcibly();
+        throw new AssertionError("it does not serve: " + Files.readString(log));
+      }
       if (process.waitFor(20, TimeUnit.MILLISECONDS)) {
         throw new AssertionError("it ended: " + Files.readString(log));
       }
@@ -63,22 +78,34 @@ final class ServerProcess implements AutoCloseable {
             .build();
   }
 
-  ManagedChannel channel() {
+  public ManagedChannel channel() {
     return channel;
   }
 
-  int grpcPort() {
+  public int grpcPort() {
     return Integer.parseInt(channel.authority().substring("127.0.0.1:".length()));
   }
 
-  int httpPort() {
+  public int httpPort() {
     return http;
   }
 
-  URI http(String path) {
+  public URI http(String path) {
     return URI.create("http://127.0.0.1:" + http + path);
   }
 
+  public boolean isAlive() {
+    return process.isAlive();
+  }
+
+  /** Asks it to stop, and gives its exit code. */
+  public int terminate() throws InterruptedException {
+    process.destroy();
+    channel.shutdownNow();
+    return process.waitFor();
+  }
+
+  /** Kills it. */
   @Override
   public void close() throws InterruptedException {
     channel.shutdownNow();

@@ -12,6 +12,8 @@ import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
@@ -121,20 +123,40 @@ class TakeoverTest {
   }
 
   @Test
-  void shouldKeepItsRunWhenTheDatabaseWasAwayForBoth() throws InterruptedException {
+  void shouldKeepItsRunWhenTheDatabaseWasAwayForBoth() throws Exception {
     // The second has no room, so nobody can take the run over.
     secondWorker.stickInSampling();
     StoredRun other = second.create(ADMIN);
     secondWorker.awaitStuck();
 
     proxy.cut();
-    Thread.sleep(Duration.ofSeconds(10));
+    awaitGivenUp(run.id());
     proxy.mend();
     first.runs.cancel(ADMIN, run.id());
 
     assertThat(first.await(run.id(), RunStatus.CANCELLED).generation()).isEqualTo(1);
     second.runs.cancel(ADMIN, other.id());
     second.await(other.id(), RunStatus.CANCELLED);
+  }
+
+  /** Until the second takes a run's owner for dead, and puts the run back into the queue. */
+  private void awaitGivenUp(String id) throws Exception {
+    try (Connection connection = postgres.getDatabase("postgres", database).getConnection();
+        PreparedStatement picked =
+            connection.prepareStatement(
+                "select picked from scheduled_tasks where task_instance = ?")) {
+      picked.setString(1, id);
+      long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+      while (true) {
+        try (ResultSet row = picked.executeQuery()) {
+          if (row.next() && !row.getBoolean(1)) {
+            return;
+          }
+        }
+        assertThat(System.nanoTime()).as("the second gives the first up").isLessThan(end);
+        Thread.sleep(20);
+      }
+    }
   }
 
   @Test

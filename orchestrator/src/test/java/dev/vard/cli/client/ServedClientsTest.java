@@ -6,7 +6,7 @@ import static org.assertj.core.api.Assertions.contentOf;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.vard.cli.ExitCode;
-import dev.vard.cli.Main;
+import dev.vard.cli.ServerProcess;
 import dev.vard.run.FakeWorker;
 import dev.vard.worker.WorkerEnvironment;
 import java.io.IOException;
@@ -14,7 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
+import java.util.Map;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -30,7 +30,7 @@ class ServedClientsTest {
 
   @TempDir private static Path folder;
   private static FakeWorker worker;
-  private static Process server;
+  private static ServerProcess server;
   private static String address;
   private static Path specification;
   private Vard vard;
@@ -51,35 +51,13 @@ class ServedClientsTest {
             algorithm: {kind: vard, iterations: 2, samples: 2, value: {warmup: 1}}
             evaluate: {images: 2}
             """);
-    Path ready = folder.resolve("ready.json");
-    server =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-XX:TieredStopAtLevel=1",
-                "-cp",
-                System.getProperty("java.class.path"),
-                Main.class.getName(),
-                "serve",
-                "--grpc-port=0",
-                "--http-port=0",
-                "--worker=" + worker.address(),
-                "--model-root=" + folder.resolve("models"),
-                "--runs=" + folder.resolve("runs"),
-                "--ready-file=" + ready)
-            .redirectErrorStream(true)
-            .redirectOutput(folder.resolve("server.log").toFile())
-            .start();
-    while (!Files.exists(ready)) {
-      assertThat(server.waitFor(20, TimeUnit.MILLISECONDS))
-          .as(() -> contentOf(folder.resolve("server.log").toFile()))
-          .isFalse();
-    }
-    address = "127.0.0.1:" + new ObjectMapper().readTree(ready.toFile()).get("grpc_port").asInt();
+    server = new ServerProcess(folder, worker.address(), Map.of());
+    address = "127.0.0.1:" + server.grpcPort();
   }
 
   @AfterAll
-  static void end() {
-    server.destroyForcibly();
+  static void end() throws InterruptedException {
+    server.close();
     worker.close();
   }
 
