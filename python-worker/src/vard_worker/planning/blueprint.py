@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import diffusers
 import torch
@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import BatchEncoding, PreTrainedModel
 
 from vard_worker import model_folder
+from vard_worker.chains import Chain
 from vard_worker.errors import WorkerError, invalid
 from vard_worker.families import FAMILIES, Family
 from vard_worker.loading import chain_of, make_chain, not_loadable
@@ -46,7 +47,8 @@ def model_of(settings: OpenSettings, fake: FakeTensorMode, roots: Roots) -> tupl
     policies = Policies(family.net)
     with torch.device("meta"):
         policies.add_adapter(model.adapter.rank, model.adapter.alpha, model.adapter.targets or kind.targets, settings.seed, family.without_effect())
-        made = Model(family, None, policies, fresh_net=lambda: family.net)
+        # The chain is made once its timesteps have a place: no value network asks for it.
+        made = Model(family, cast(Chain, None), policies, fresh_net=lambda: family.net)
         value = None if settings.value is None else value_network(settings.value, made, settings.seed)
     for network in (*family.networks().values(), *([] if value is None else [value])):
         pretend(network, fake)
@@ -82,7 +84,7 @@ def configurations(model: ModelSettings) -> Path:
 
 
 def pipeline_of(folder: Path, kind: type[Family], contents: model_folder.Contents, model: ModelSettings) -> diffusers.DiffusionPipeline:
-    index = read_json(folder / model_folder.INDEX, model.checkpoint)
+    index: dict[str, Any] = read_json(folder / model_folder.INDEX, model.checkpoint)
     parts: dict[str, Any] = dict(kind.unread)
     for name, part in kind.parts.items():
         if name in contents.absent:
@@ -105,7 +107,7 @@ def pipeline_of(folder: Path, kind: type[Family], contents: model_folder.Content
     return pipeline
 
 
-def network_of(network: type[nn.Module], folder: Path, kind: type[Family], model: ModelSettings) -> nn.Module:
+def network_of(network: Any, folder: Path, kind: type[Family], model: ModelSettings) -> nn.Module:
     config = read_json(folder / "config.json", model.checkpoint)
     with default_dtype(kind.dtype_of(folder.name, config, DTYPES[model.dtype])):
         if issubclass(network, PreTrainedModel):

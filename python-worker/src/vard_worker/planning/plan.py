@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -104,7 +105,8 @@ class Planner:
         parts = [self._part(name, part) for name, part in family.networks().items()]
         values = [] if self._value is None else list(self._value.parameters())
         adapter_bytes, value_bytes = nbytes(trained), nbytes(values)
-        condition, encode = self._measured(self._encode, ())
+        encoded, encode = self._measured(self._encode, ())
+        condition = cast("Condition | None", encoded)
         phases = {"encode": encode + self._moved(parts, self._encodes)} if condition is not None else {}
         phases["sample"] = self._measured(self._sample, ())[1]
         if "vae" in family.networks():
@@ -214,7 +216,7 @@ class Planner:
         rows = self._load.value_batch
         condition = self._model.condition([PROMPT] * rows)
         t = torch.zeros(rows, dtype=self._model.chain.timesteps.dtype)
-        (self._value(self._x(rows), t, condition) - torch.zeros(rows)).square().mean().backward()
+        (cast(Any, self._value)(self._x(rows), t, condition) - torch.zeros(rows)).square().mean().backward()
 
     def _improve(self) -> None:
         model, rows = self._model, self._load.policy_batch
