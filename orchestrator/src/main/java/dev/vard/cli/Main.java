@@ -39,6 +39,7 @@ import picocli.CommandLine.Spec;
       ExportCommand.class,
       DeleteCommand.class,
       RewardCommand.class,
+      SpecCommand.class,
       DoctorCommand.class,
       CommandLine.HelpCommand.class
     })

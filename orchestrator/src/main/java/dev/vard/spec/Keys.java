@@ -23,8 +23,14 @@ final class Keys {
   private static final Decimal POSITIVE = new Decimal(0, true, Double.MAX_VALUE);
   private static final Decimal RATE = new Decimal(0, true, 1);
   private static final Decimal NOT_NEGATIVE = new Decimal(0, false, Double.MAX_VALUE);
+
+  /**
+   * No control characters, and one that is no space. Patterns mean in ECMA-262, by which a JSON
+   * Schema's go, what they mean in Java.
+   */
   private static final Text ANY =
-      new Text(Pattern.compile("\\P{Cntrl}*[\\S&&\\P{Cntrl}]\\P{Cntrl}*"), "text");
+      new Text(
+          Pattern.compile("[^\\x00-\\x1f\\x7f]*[^\\x00-\\x20\\x7f][^\\x00-\\x1f\\x7f]*"), "text");
 
   private static final Decimal ANY_NUMBER = new Decimal(-Double.MAX_VALUE, false, Double.MAX_VALUE);
   private static final String KIND = "reward.kind";
@@ -300,7 +306,7 @@ final class Keys {
   static final Key<String> REWARD_URL =
       Key.required(
               "reward.url",
-              new Text(Pattern.compile("https?://[^\\s?#]+"), "an http or https URL"),
+              new Text(Pattern.compile("https?://[^ \\t-\\r?#]+"), "an http or https URL"),
               "The server; `/compute` and `/health` are below it.")
           .onlyWith(KIND, RewardSource.Kind.HTTP);
   static final Key<String> REWARD_CA =
@@ -550,7 +556,7 @@ final class Keys {
   static final Key<String> WORKER =
       Key.of(
           "worker",
-          new Text(Pattern.compile("local|embedded|\\S+:\\d{1,5}"), "local, embedded or host:port"),
+          new Text(Pattern.compile("local|embedded|[^ \\t-\\r]+:\\d{1,5}"), "local, embedded or host:port"),
           DEFAULT_WORKER,
           "Where the model runs: a process that the program starts, inside the program, or a worker"
               + " that already serves and sees the same files.");
