@@ -556,7 +556,9 @@ final class Keys {
   static final Key<String> WORKER =
       Key.of(
           "worker",
-          new Text(Pattern.compile("local|embedded|[^ \\t-\\r]+:\\d{1,5}"), "local, embedded or host:port"),
+          new Text(
+              Pattern.compile("local|embedded|[^ \\t-\\r]+:\\d{1,5}"),
+              "local, embedded or host:port"),
           DEFAULT_WORKER,
           "Where the model runs: a process that the program starts, inside the program, or a worker"
               + " that already serves and sees the same files.");

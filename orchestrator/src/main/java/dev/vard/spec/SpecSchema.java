@@ -98,7 +98,8 @@ public final class SpecSchema {
     Map<String, Object> schema = new LinkedHashMap<>();
     schema.put("$schema", DRAFT);
     schema.put("title", "A specification for vard");
-    schema.put("description", "What `vard run` and `vard submit` take. Every key: specification.md.");
+    schema.put(
+        "description", "What `vard run` and `vard submit` take. Every key: specification.md.");
     schema.putAll(whole().schema());
     schema.put("$defs", Map.of("part", part().schema()));
     return schema;
@@ -239,8 +240,7 @@ public final class SpecSchema {
   }
 
   private static Map<String, Object> nested(List<String> path, Object schema) {
-    Object inner =
-        path.size() == 1 ? schema : nested(path.subList(1, path.size()), schema);
+    Object inner = path.size() == 1 ? schema : nested(path.subList(1, path.size()), schema);
     return Map.of("properties", Map.of(path.getFirst(), inner));
   }
 
@@ -323,8 +323,7 @@ public final class SpecSchema {
       }
       case Options options -> {
         schema.put("type", "object");
-        schema.put(
-            "additionalProperties", Map.of("type", List.of("string", "number", "boolean")));
+        schema.put("additionalProperties", Map.of("type", List.of("string", "number", "boolean")));
       }
       case Mappings(int most, String form) -> {
         schema.put("type", "array");

@@ -26,8 +26,7 @@ class SpecCommandTest {
     assertThat(vard("spec", "--schema")).isEqualTo(ExitCode.OK);
 
     assertThat(out.toString(StandardCharsets.UTF_8))
-        .isEqualTo(
-            Files.readString(Path.of(System.getenv("VARD_HOME"), "docs/vard.schema.json")));
+        .isEqualTo(Files.readString(Path.of(System.getenv("VARD_HOME"), "docs/vard.schema.json")));
     assertThat(err.size()).isZero();
   }
 

@@ -63,6 +63,10 @@ class WorkerBoundsTest {
     assertBound("MAX_BATCH", "sampler.batch", 1);
     assertBound("MAX_BATCH", "algorithm.policy.batch", 1);
     assertBound("MAX_BATCH", "algorithm.value.batch", 1);
+    assertBound("MAX_BATCH", "algorithm.policy.micro-batch", 1);
+    assertBound("MAX_BATCH", "algorithm.value.micro-batch", 1);
+    assertBound("MAX_SIDE", "model.height", 1);
+    assertBound("MAX_SIDE", "model.width", 1);
     assertBound("MAX_WIDTH", "algorithm.value.width", 8);
     assertBound("MAX_RANK", "model.adapter.rank", 1);
     assertBound("MAX_TRAJECTORIES", "algorithm.samples", 1);
