@@ -175,6 +175,8 @@ class Requests:
                 return pb.DescribeRequest()
             case "Open":
                 return open_request(self.model, new)
+            case "Plan":
+                return pb.PlanRequest(open=open_request(self.model, new), sample_batch=2, value_batch=4, policy_batch=2, trajectories=8, prompts=2)
             case "Sample":
                 retain = self.rng.random() < 0.5 and len(held) < 20
                 specs = [pb.TrajectorySpec(id=f"{new}-{i}", prompt="dog", seed=self.rng.getrandbits(64)) for i in range(self.rng.randint(1, 3))]
@@ -229,7 +231,13 @@ class Requests:
         descriptor = self.rng.choice(fields)
         if descriptor.is_repeated:
             entries = getattr(message, descriptor.name)
-            if descriptor.message_type:
+            if descriptor.message_type and descriptor.message_type.GetOptions().map_entry:
+                value = entries["clip"]  # Of messages, this makes one.
+                if isinstance(value, Message):
+                    self.spoil(value)
+                else:
+                    entries["clip"] = self.value(descriptor.message_type.fields_by_name["value"])
+            elif descriptor.message_type:
                 self.spoil(self.rng.choice(entries) if entries and self.rng.random() < 0.7 else entries.add())
             else:
                 entries.extend([self.value(descriptor)] * self.rng.choice([1, 2, 1000]))
