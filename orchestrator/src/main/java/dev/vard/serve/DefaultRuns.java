@@ -3,52 +3,29 @@ package dev.vard.serve;
 import dev.vard.run.RunStatus;
 import dev.vard.serve.RequestException.Code;
 import dev.vard.spec.RunSpec;
-import dev.vard.spec.SpecException;
-import dev.vard.spec.SpecProblem;
 import dev.vard.spec.SpecReader;
-import dev.vard.spec.SpecWriter;
 import dev.vard.store.NewRun;
 import dev.vard.store.RunQuery;
 import dev.vard.store.RunStore;
-import dev.vard.store.RunStore.AuditEntry;
 import dev.vard.store.StoreException;
 import dev.vard.store.StoredRun;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
-import java.security.MessageDigest;
 import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.DateTimeException;
 import java.time.Instant;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.Function;
-import java.util.function.Supplier;
-import java.util.regex.Pattern;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** The use cases, over the store, the queue and the runs' folders. */
 final class DefaultRuns implements Runs {
   private static final Logger LOG = LoggerFactory.getLogger(DefaultRuns.class);
-  private static final int DEFAULT_PAGE = 50;
-  private static final int MAX_PAGE = 1_000;
   private static final int MAX_FILTER = 1_000;
-  private static final int MAX_OVERRIDES = 100;
-  private static final int MAX_PRIORITY = 100;
-
-  /** An error has to fit into the headers of an answer. */
-  private static final int MAX_PROBLEMS = 10;
-
-  private static final int MAX_PROBLEM_CHARACTERS = 300;
-
-  private static final Pattern UUID =
-      Pattern.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}");
 
   private final RunStore store;
   private final Dispatcher dispatcher;
@@ -57,7 +34,7 @@ final class DefaultRuns implements Runs {
   private final SpecReader reader;
   private final SpecificationReading reading;
   private final ServeSettings settings;
-  private final Clock clock;
+  private final Audit audit;
   private final Samples samples;
 
   /** Held from the look whether there is room for one more run until it is there. */
@@ -85,7 +62,7 @@ final class DefaultRuns implements Runs {
     this.reader = reader;
     this.reading = reading;
     this.settings = settings;
-    this.clock = clock;
+    this.audit = new Audit(store, clock);
     this.samples = new Samples(store);
   }
 
@@ -93,13 +70,13 @@ final class DefaultRuns implements Runs {
 
   @Override
   public RunView create(Caller caller, Creation creation) {
-    return audited(
+    return audit.audited(
         caller,
         "CreateRun",
         "",
         () -> {
-          check(creation);
-          Wanted wanted = reading.read(() -> read(creation));
+          Wanted.check(creation, settings);
+          Wanted wanted = reading.read(() -> Wanted.read(creation, reader, settings));
           RunSpec spec = wanted.spec();
           String requestId = creation.requestId().toLowerCase(Locale.ROOT);
           room.lock();
@@ -112,7 +89,7 @@ final class DefaultRuns implements Runs {
                         spec.name(),
                         caller.owner(),
                         requestId,
-                        digest(creation),
+                        Wanted.digest(creation),
                         wanted.text(),
                         spec.algorithm().iterations(),
                         creation.priority()));
@@ -125,12 +102,13 @@ final class DefaultRuns implements Runs {
 
   @Override
   public RunView cancel(Caller caller, String id) {
-    return audited(caller, "CancelRun", id, () -> changed(store.cancel(require(caller, id).id())));
+    return audit.audited(
+        caller, "CancelRun", id, () -> changed(store.cancel(require(caller, id).id())));
   }
 
   @Override
   public RunView resume(Caller caller, String id) {
-    return audited(
+    return audit.audited(
         caller,
         "ResumeRun",
         id,
@@ -155,7 +133,7 @@ final class DefaultRuns implements Runs {
 
   @Override
   public void delete(Caller caller, String id) {
-    audited(
+    audit.audited(
         caller,
         "DeleteRun",
         id,
@@ -193,17 +171,17 @@ final class DefaultRuns implements Runs {
 
   @Override
   public RunView get(Caller caller, String id) {
-    return answered(caller, "GetRun", id, () -> view(require(caller, id)));
+    return audit.answered(caller, "GetRun", id, () -> view(require(caller, id)));
   }
 
   @Override
   public Page<RunView> list(Caller caller, PageRequest page, String filter) {
-    return answered(
+    return audit.answered(
         caller,
         "ListRuns",
         "",
         () -> {
-          int size = size(page);
+          int size = Paging.size(page);
           if (filter.length() > MAX_FILTER) {
             throw invalid(
                 "filter",
@@ -240,7 +218,7 @@ final class DefaultRuns implements Runs {
 
   @Override
   public Watch watch(Caller caller, String id, long afterSequence) {
-    return answered(
+    return audit.answered(
         caller,
         "WatchRun",
         id,
@@ -256,7 +234,7 @@ final class DefaultRuns implements Runs {
   @Override
   public Page<SampleView> samples(
       Caller caller, String id, OptionalInt iteration, PageRequest page) {
-    return answered(
+    return audit.answered(
         caller,
         "ListSamples",
         id,
@@ -267,7 +245,7 @@ final class DefaultRuns implements Runs {
           StoredRun run = require(caller, id);
           List<String> question = List.of("samples", run.id(), iteration.toString());
           try {
-            return part(
+            return Paging.part(
                 samples.of(run.id(), folders.of(run.id()), iteration),
                 page,
                 question,
@@ -280,14 +258,14 @@ final class DefaultRuns implements Runs {
 
   @Override
   public Page<ArtifactView> artifacts(Caller caller, String id, PageRequest page) {
-    return answered(
+    return audit.answered(
         caller,
         "ListArtifacts",
         id,
         () -> {
           StoredRun run = require(caller, id);
           try {
-            return part(
+            return Paging.part(
                 new RunFiles(folders.of(run.id())).list(),
                 page,
                 List.of("artifacts", run.id()),
@@ -300,7 +278,7 @@ final class DefaultRuns implements Runs {
 
   @Override
   public Content open(Caller caller, String id, String path) {
-    return answered(
+    return audit.answered(
         caller,
         "DownloadArtifact",
         id,
@@ -321,93 +299,7 @@ final class DefaultRuns implements Runs {
         });
   }
 
-  /**
-   * A page of a list that is ordered by a key of its items. What came into the list, or went, since
-   * the page before does not move the others.
-   */
-  private static <T> Page<T> part(
-      List<T> items, PageRequest page, List<String> question, Function<T, String> key) {
-    int size = size(page);
-    int first = 0;
-    if (!page.token().isEmpty()) {
-      String last = PageToken.read(question, page.token());
-      while (first < items.size() && key.apply(items.get(first)).compareTo(last) <= 0) {
-        first++;
-      }
-    }
-    List<T> part = items.subList(first, Math.min(items.size(), first + size));
-    boolean more = first + size < items.size();
-    return new Page<>(
-        List.copyOf(part), more ? PageToken.write(question, key.apply(part.getLast())) : "");
-  }
-
   // --------------------------------------------------------------------------------------- checks
-
-  private void check(Creation creation) {
-    if (creation.specification().isBlank()) {
-      throw invalid("specification", "specification is missing; give one in YAML");
-    }
-    if (creation.overrides().size() > MAX_OVERRIDES) {
-      throw invalid(
-          "overrides",
-          "there are " + creation.overrides().size() + " overrides; give at most " + MAX_OVERRIDES);
-    }
-    long bytes = bytes(creation.specification());
-    for (String override : creation.overrides()) {
-      bytes += bytes(override);
-    }
-    if (bytes > settings.maxSpecificationBytes()) {
-      throw invalid(
-          "specification",
-          "specification and overrides have "
-              + bytes
-              + " bytes; give at most "
-              + settings.maxSpecificationBytes());
-    }
-    if (Math.abs((long) creation.priority()) > MAX_PRIORITY) {
-      throw invalid(
-          "priority",
-          "priority is "
-              + creation.priority()
-              + "; give a whole number from "
-              + -MAX_PRIORITY
-              + " to "
-              + MAX_PRIORITY);
-    }
-    if (!creation.requestId().isEmpty() && !UUID.matcher(creation.requestId()).matches()) {
-      throw invalid(
-          "request_id",
-          "request_id is no UUID; give one as 123e4567-e89b-42d3-a456-426614174000, or none");
-    }
-  }
-
-  private static int bytes(String text) {
-    return text.getBytes(StandardCharsets.UTF_8).length;
-  }
-
-  /** What was asked for, with every default as text. */
-  private record Wanted(RunSpec spec, String text) {}
-
-  private Wanted read(Creation creation) {
-    try {
-      RunSpec spec =
-          reader.read(creation.specification(), "specification", Path.of(""), creation.overrides());
-      RunCost.of(spec).require(settings);
-      return new Wanted(spec, SpecWriter.write(spec));
-    } catch (SpecException e) {
-      StringBuilder text = new StringBuilder();
-      for (SpecProblem problem :
-          e.problems().subList(0, Math.min(MAX_PROBLEMS, e.problems().size()))) {
-        String line = problem.toString();
-        text.append(text.isEmpty() ? "" : "\n")
-            .append(line, 0, Math.min(line.length(), MAX_PROBLEM_CHARACTERS));
-      }
-      if (e.problems().size() > MAX_PROBLEMS) {
-        text.append("\nand ").append(e.problems().size() - MAX_PROBLEMS).append(" more");
-      }
-      throw new RequestException(Code.INVALID_ARGUMENT, "specification", text.toString(), e);
-    }
-  }
 
   private void requireRoom(String owner) {
     if (store.active(owner) >= settings.maxActiveRuns()) {
@@ -428,23 +320,6 @@ final class DefaultRuns implements Runs {
     }
   }
 
-  private static String digest(Creation creation) {
-    MessageDigest digest = Digests.sha256();
-    Digests.update(digest, creation.specification());
-    Digests.update(digest, Integer.toString(creation.priority()));
-    creation.overrides().forEach(override -> Digests.update(digest, override));
-    return HexFormat.of().formatHex(digest.digest());
-  }
-
-  private static int size(PageRequest page) {
-    if (page.size() < 0 || page.size() > MAX_PAGE) {
-      throw invalid(
-          "page_size",
-          "page_size is " + page.size() + "; give at most " + MAX_PAGE + ", or 0 for the default");
-    }
-    return page.size() == 0 ? DEFAULT_PAGE : page.size();
-  }
-
   private RunView view(StoredRun run) {
     return new RunView(run, run.status() == RunStatus.WAITING ? store.position(run) : 0);
   }
@@ -456,7 +331,7 @@ final class DefaultRuns implements Runs {
       throw missing(id);
     }
     if (!caller.admin() && !run.get().owner().equals(caller.owner())) {
-      throw new Hidden(missing(id));
+      throw new Audit.Hidden(missing(id));
     }
     return run.get();
   }
@@ -478,69 +353,5 @@ final class DefaultRuns implements Runs {
         "",
         "the files of run " + runId + " cannot be reached; try again once its disk is back",
         e);
-  }
-
-  /** Somebody else's run. The caller gets what stands in it; the audit log gets the truth. */
-  private static final class Hidden extends RuntimeException {
-    private static final long serialVersionUID = 1L;
-
-    private final RequestException shown;
-
-    Hidden(RequestException shown) {
-      super(shown.getMessage(), shown, false, false);
-      this.shown = shown;
-    }
-  }
-
-  // ---------------------------------------------------------------------------------------- audit
-
-  /** Does what changes something; who asked for it is written down, whatever comes of it. */
-  private <T> T audited(Caller caller, String action, String target, Supplier<T> change) {
-    String outcome = "INTERNAL";
-    String subject = target;
-    try {
-      T result = change.get();
-      outcome = "OK";
-      if (result instanceof RunView made) {
-        subject = made.run().id();
-      }
-      return result;
-    } catch (StoreException e) {
-      RequestException failure = Failures.of(e);
-      outcome = failure.code().name();
-      throw failure;
-    } catch (Hidden e) {
-      outcome = Code.PERMISSION_DENIED.name();
-      throw e.shown;
-    } catch (RequestException e) {
-      outcome = e.code().name();
-      throw e;
-    } finally {
-      write(caller, action, subject, outcome);
-    }
-  }
-
-  /** Answers what changes nothing; only who was refused is written down. */
-  private <T> T answered(Caller caller, String action, String target, Supplier<T> query) {
-    try {
-      return query.get();
-    } catch (StoreException e) {
-      throw Failures.of(e);
-    } catch (Hidden e) {
-      write(caller, action, target, Code.PERMISSION_DENIED.name());
-      throw e.shown;
-    }
-  }
-
-  /** What was done is done: where the database cannot tell of it, the log does. */
-  private void write(Caller caller, String action, String target, String outcome) {
-    String subject = target.isEmpty() || RunIds.isOne(target) ? target : "(no run's name)";
-    AuditEntry entry =
-        new AuditEntry(clock.instant(), caller.owner(), caller.peer(), action, subject, outcome);
-    try {
-      store.audit(entry);
-    } catch (StoreException e) {
-      LOG.warn("Not in the audit log, because the database is away: {}", entry);
-    }
   }
 }
