@@ -18,7 +18,6 @@ import dev.vard.run.WorkerSource;
 import dev.vard.spec.RunSpec;
 import dev.vard.spec.SpecException;
 import dev.vard.spec.SpecReader;
-import dev.vard.spec.SpecWriter;
 import dev.vard.store.Database;
 import dev.vard.store.LockHolder;
 import dev.vard.store.NewRun;
@@ -85,7 +84,7 @@ final class KeptRun implements AutoCloseable {
                 OWNER,
                 "",
                 "",
-                SpecWriter.write(spec),
+                KeptSpec.text(spec),
                 spec.algorithm().iterations(),
                 0));
     return new KeptRun(database, folder, spec, security);
@@ -195,10 +194,11 @@ final class KeptRun implements AutoCloseable {
                     listeners)
                 .run();
         // A worker that was never there is most likely a mistake: somebody is waiting to hear of
-        // it. A full disk is none.
+        // it. A full disk is none, and neither is a run that a newer program went on with.
         boolean neverBegan =
             end.status() == RunStatus.PAUSED
                 && !end.code().equals(RunException.STORAGE)
+                && !end.code().equals(RunException.NEWER_STATE)
                 && claim.journal().state().map(state -> state.step() == 0).orElse(true);
         RunEnd told =
             neverBegan

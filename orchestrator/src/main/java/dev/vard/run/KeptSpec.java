@@ -3,9 +3,11 @@ package dev.vard.run;
 import dev.vard.files.PrivateFiles;
 import dev.vard.files.TextFile;
 import dev.vard.spec.Origin;
+import dev.vard.spec.RunSpec;
 import dev.vard.spec.SpecDiff;
 import dev.vard.spec.SpecException;
 import dev.vard.spec.SpecProblem;
+import dev.vard.spec.SpecWriter;
 import dev.vard.text.ShellCommand;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -27,6 +29,15 @@ public final class KeptSpec {
   /** The text of {@link #GIVEN} as it was at the beginning. */
   private static final String ORIGINAL = ".spec.yaml";
 
+  /**
+   * What is kept of a specification: all of it, every default named, and the version of that.
+   *
+   * @see KeptFormat
+   */
+  public static String text(RunSpec spec) {
+    return KeptFormat.named(SpecWriter.write(spec));
+  }
+
   private final Path root;
   private final Map<String, String> originals = new LinkedHashMap<>();
 
@@ -38,9 +49,10 @@ public final class KeptSpec {
    * Of a run's folder.
    *
    * @param resolved what the run was begun with, as the database has it
-   * @throws RunException STORAGE
+   * @throws RunException STORAGE; NEWER_STATE
    */
   public static KeptSpec of(Path root, String resolved) {
+    KeptFormat.readable(resolved);
     KeptSpec kept = new KeptSpec(root);
     if (Files.exists(root.resolve(ORIGINAL))) {
       kept.originals.put(GIVEN, kept.read(ORIGINAL));

@@ -22,6 +22,9 @@ public final class RunException extends RuntimeException {
   /** The code of a file, or its disk, that cannot be read or written. */
   public static final String STORAGE = "STORAGE";
 
+  /** The code of a run that a newer program went on with: this one cannot read what it kept. */
+  public static final String NEWER_STATE = "NEWER_STATE";
+
   /** What can be done about it. */
   enum Remedy {
     /** Another worker, or the same one started anew, may do better. */
@@ -149,6 +152,10 @@ public final class RunException extends RuntimeException {
   static RunException cancelled(String when, @Nullable Throwable cause) {
     return new RunException(
         CANCELLED, Remedy.RESTART_WORKER, Remedy.WAIT, "told to stop " + when, cause);
+  }
+
+  static RunException newer(String message) {
+    return new RunException(NEWER_STATE, Remedy.LOOK, message, null);
   }
 
   public static RunException storage(String message, @Nullable Throwable cause) {

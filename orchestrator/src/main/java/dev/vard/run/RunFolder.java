@@ -8,7 +8,6 @@ import dev.vard.report.HtmlReport;
 import dev.vard.report.ReportException;
 import dev.vard.reward.Image;
 import dev.vard.spec.RunSpec;
-import dev.vard.spec.SpecWriter;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -110,7 +109,7 @@ public record RunFolder(Path root, String runId) {
       PrivateFiles.createFolders(root.resolve("checkpoints"));
       // A run stays as it was begun; what somebody made of the file since is not written over.
       if (!Files.exists(resolved)) {
-        PrivateFiles.replace(resolved, SpecWriter.write(spec));
+        PrivateFiles.replace(resolved, KeptSpec.text(spec));
       }
     } catch (IOException e) {
       throw RunException.storage(

@@ -77,6 +77,9 @@ public final class SupervisedRun {
     }
     try (Rewards open = rewards.get()) {
       return attempts(open);
+    } catch (RunException e) {
+      // Before the first attempt: what the run has to go on from cannot be read.
+      return end(e.remedy(), e, e.getMessage());
     } catch (RewardException e) {
       return opened(RunException.of("while the reward was opened", e));
     } finally {

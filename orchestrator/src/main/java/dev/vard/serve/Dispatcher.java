@@ -4,6 +4,7 @@ import dev.vard.reward.kind.RewardEnvironment;
 import dev.vard.reward.kind.RewardKinds;
 import dev.vard.run.Backoff;
 import dev.vard.run.FencedException;
+import dev.vard.run.KeptFormat;
 import dev.vard.run.RunEnd;
 import dev.vard.run.RunException;
 import dev.vard.run.RunFolder;
@@ -288,7 +289,10 @@ final class Dispatcher implements AutoCloseable {
       String runId = claim.run().id();
       RunSpec spec;
       try {
-        spec = reader.read(claim.run().specification(), "specification", Path.of(""), List.of());
+        String kept = KeptFormat.readable(claim.run().specification());
+        spec = reader.read(kept, "specification", Path.of(""), List.of());
+      } catch (RunException e) {
+        return end(RunStatus.PAUSED, e.code(), e.getMessage());
       } catch (SpecException e) {
         // It was good when the run was made: a model's folder is gone, or no longer allowed.
         return end(RunStatus.PAUSED, "SPECIFICATION", e.getMessage());

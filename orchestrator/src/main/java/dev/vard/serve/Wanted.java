@@ -1,12 +1,12 @@
 package dev.vard.serve;
 
+import dev.vard.run.KeptSpec;
 import dev.vard.serve.RequestException.Code;
 import dev.vard.serve.Runs.Creation;
 import dev.vard.spec.RunSpec;
 import dev.vard.spec.SpecException;
 import dev.vard.spec.SpecProblem;
 import dev.vard.spec.SpecReader;
-import dev.vard.spec.SpecWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -88,7 +88,7 @@ record Wanted(RunSpec spec, String text) {
       RunSpec spec =
           reader.read(creation.specification(), "specification", Path.of(""), creation.overrides());
       RunCost.of(spec).require(settings);
-      return new Wanted(spec, SpecWriter.write(spec));
+      return new Wanted(spec, KeptSpec.text(spec));
     } catch (SpecException e) {
       StringBuilder text = new StringBuilder();
       for (SpecProblem problem :

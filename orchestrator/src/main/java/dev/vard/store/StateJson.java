@@ -1,9 +1,14 @@
 package dev.vard.store;
 
+import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
+import dev.vard.run.KeptFormat;
+import dev.vard.run.RunException;
 import dev.vard.run.RunState;
 
 /**
@@ -13,17 +18,27 @@ import dev.vard.run.RunState;
 final class StateJson {
   private final ObjectMapper mapper = JsonMapper.builder().addModule(new Jdk8Module()).build();
 
+  /** The state's own fields, and beside them the version of all that is in it. */
+  private record Kept(int format, @JsonUnwrapped RunState state) {}
+
   String write(RunState state) {
     try {
-      return mapper.writeValueAsString(state);
+      return mapper.writeValueAsString(new Kept(KeptFormat.CURRENT, state));
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("the state of step " + state.step() + " is no JSON", e);
     }
   }
 
+  /**
+   * @throws RunException NEWER_STATE
+   */
   RunState read(String json) {
     try {
-      return mapper.readValue(json, RunState.class);
+      ObjectNode kept = (ObjectNode) mapper.readTree(json);
+      JsonNode format = kept.remove("format");
+      KeptFormat.require(
+          "the run's state", format == null ? KeptFormat.UNNAMED : format.intValue());
+      return mapper.treeToValue(kept, RunState.class);
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("a stored state cannot be read: " + json, e);
     }
