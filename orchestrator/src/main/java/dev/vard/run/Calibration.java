@@ -7,6 +7,7 @@ import dev.vard.reward.RewardMetrics;
 import dev.vard.reward.RewardMetrics.Percentiles;
 import dev.vard.reward.RewardOutcome.Failure;
 import dev.vard.reward.RewardQuery;
+import dev.vard.reward.RewardRound;
 import dev.vard.reward.RewardScorer;
 import dev.vard.reward.Rewards;
 import dev.vard.spec.RewardSpec;
@@ -124,7 +125,7 @@ public record Calibration(
     FailureLedger failures = new FailureLedger(parts);
     int[] contents = new int[images.size()];
     try (RewardScorer scorer = new RewardScorer(rewards)) {
-      RewardScorer.Round round = scorer.round(images.size(), known, failures);
+      RewardRound round = scorer.round(images.size(), known, failures);
       for (int i = 0; i < images.size(); i++) {
         Given given = images.get(i);
         try {

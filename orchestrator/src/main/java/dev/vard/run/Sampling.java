@@ -8,6 +8,7 @@ import dev.vard.reward.Answer;
 import dev.vard.reward.Image;
 import dev.vard.reward.RewardMetrics;
 import dev.vard.reward.RewardQuery;
+import dev.vard.reward.RewardRound;
 import dev.vard.reward.RewardScorer;
 import dev.vard.reward.Rewards;
 import dev.vard.run.RunEvent.Phase;
@@ -58,7 +59,7 @@ final class Sampling implements AutoCloseable {
   }
 
   /** A round that was begun. */
-  private record Begun(RewardScorer.Round round, RewardLog log) {}
+  private record Begun(RewardRound round, RewardLog log) {}
 
   /** How often listeners hear of scores that are awaited. */
   private static final Duration TELL_EVERY = Duration.ofMillis(500);

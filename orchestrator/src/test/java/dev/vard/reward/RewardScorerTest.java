@@ -60,11 +60,11 @@ class RewardScorerTest {
     return new RewardSpec(plain.parts(), cache, onFailure, mostDropped);
   }
 
-  private static RewardScorer.Round round(RewardScorer scorer, int queries) {
+  private static RewardRound round(RewardScorer scorer, int queries) {
     return scorer.round(queries, List.of(Map.of()), RewardScorer.Ledger.NONE);
   }
 
-  private static List<Answer> answers(RewardScorer.Round round, List<RewardQuery> queries)
+  private static List<Answer> answers(RewardRound round, List<RewardQuery> queries)
       throws InterruptedException {
     for (RewardQuery query : queries) {
       round.add(query);
@@ -224,7 +224,7 @@ class RewardScorerTest {
   void shouldTakeNoMoreQueriesOnceOneFailed() {
     try (Rewards rewards = Rewards.of(new Batches(1, 1, q -> List.of()));
         RewardScorer scorer = new RewardScorer(rewards)) {
-      RewardScorer.Round round = round(scorer, 1_000_000);
+      RewardRound round = round(scorer, 1_000_000);
 
       assertThatThrownBy(
               () -> {
@@ -240,7 +240,7 @@ class RewardScorerTest {
   void shouldNotGiveScoresOfHalfARound() throws Exception {
     try (Rewards rewards = Rewards.of(new Batches(1, 1, RewardScorerTest::seeds));
         RewardScorer scorer = new RewardScorer(rewards)) {
-      RewardScorer.Round round = round(scorer, 2);
+      RewardRound round = round(scorer, 2);
       round.add(query(1));
 
       assertThatThrownBy(round::await)
@@ -266,7 +266,7 @@ class RewardScorerTest {
     try (Rewards rewards = rewards(spec(OnFailure.DROP, 0.2, false), failing(3, 7));
         RewardScorer scorer = new RewardScorer(rewards)) {
       Told told = new Told();
-      RewardScorer.Round round = scorer.round(10, List.of(Map.of()), told);
+      RewardRound round = scorer.round(10, List.of(Map.of()), told);
 
       List<Answer> answers = answers(round, queries(10));
 
@@ -283,7 +283,7 @@ class RewardScorerTest {
     Told told = new Told();
     try (Rewards rewards = rewards(spec(OnFailure.DROP, 0.1, false), failing(3, 7));
         RewardScorer scorer = new RewardScorer(rewards)) {
-      RewardScorer.Round round = scorer.round(10, List.of(Map.of()), told);
+      RewardRound round = scorer.round(10, List.of(Map.of()), told);
 
       assertThatThrownBy(() -> answers(round, queries(10)))
           .isInstanceOf(RewardException.class)
@@ -311,7 +311,7 @@ class RewardScorerTest {
     try (Rewards rewards = rewards(spec, new Batches(3, 2, RewardScorerTest::seeds), negative);
         RewardScorer scorer = new RewardScorer(rewards)) {
       Map<Integer, Answer> known = Map.of(1, new Answer.Scored(42));
-      RewardScorer.Round round = scorer.round(3, List.of(Map.of(), known), told);
+      RewardRound round = scorer.round(3, List.of(Map.of(), known), told);
       for (RewardQuery query : queries(3)) {
         round.add(query);
       }
@@ -352,7 +352,7 @@ class RewardScorerTest {
               .map(prompt -> new RewardQuery(SMALL, prompt, 1, "run", 1))
               .toList();
 
-      RewardScorer.Round round = scorer.round(6, List.of(Map.of()), told);
+      RewardRound round = scorer.round(6, List.of(Map.of()), told);
       assertThat(answers(round, queries))
           .extracting(answer -> ((Answer.Scored) answer).score())
           .containsExactly(1.0, 2.0, 1.0, 1.0, 3.0, 2.0);
@@ -400,7 +400,7 @@ class RewardScorerTest {
     try (Rewards rewards = Rewards.of(reward);
         RewardScorer scorer = new RewardScorer(rewards)) {
       Map<Integer, Answer> known = Map.of(0, new Answer.Scored(42));
-      RewardScorer.Round round = scorer.round(3, List.of(known), RewardScorer.Ledger.NONE);
+      RewardRound round = scorer.round(3, List.of(known), RewardScorer.Ledger.NONE);
       round.addKnown();
       round.add(query(1));
       round.add(query(2));

@@ -9,6 +9,7 @@ import dev.vard.proto.v1.RewardQuery;
 import dev.vard.proto.v1.ScoreRequest;
 import dev.vard.proto.v1.ScoreResponse;
 import dev.vard.reward.Answer;
+import dev.vard.reward.RewardRound;
 import dev.vard.reward.RewardScorer;
 import dev.vard.reward.Rewards;
 import dev.vard.spec.AskingSpec;
@@ -119,7 +120,7 @@ class FlakyServiceTest {
     RewardKinds kinds = new RewardKinds(Asked.environment(Path.of("none"), Map.of()));
     try (Rewards rewards = kinds.open(spec);
         RewardScorer scorer = new RewardScorer(rewards)) {
-      RewardScorer.Round round = scorer.round(QUERIES, List.of(Map.of()), RewardScorer.Ledger.NONE);
+      RewardRound round = scorer.round(QUERIES, List.of(Map.of()), RewardScorer.Ledger.NONE);
       for (dev.vard.reward.RewardQuery query : Asked.queries(QUERIES)) {
         round.add(query);
       }
