@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,12 @@ from vard_worker.errors import WorkerError
 from vard_worker.handler import WorkerHandler
 
 STEPS = 5
+VARD = pb.Objective(kind="vard")
+
+
+def ratios(advantages: Iterable[float], clip: float) -> pb.Objective:
+    """DDPO's, with one advantage for each of the request's trajectories."""
+    return pb.Objective(kind="clipped-ratio", numbers={"clip": clip}, series={"advantage": pb.Objective.Series(values=advantages)})
 
 
 @pytest.fixture(scope="session")
@@ -105,10 +111,10 @@ class Client:
         targets = [pb.Target(trajectory_id=name, value=value) for name, value in targets.items()]
         return self.change("FitValue", pb.FitValueRequest(targets=targets, steps=steps, batch=8, learning_rate=1e-3, seed=seed))[0]
 
-    def improve(self, ids: list[str], steps: int = 2, kl_weight: float = 0.02, **objective: Message) -> pb.ImprovePolicyResponse:
+    def improve(self, ids: list[str], steps: int = 2, kl_weight: float = 0.02, named: pb.Objective = VARD) -> pb.ImprovePolicyResponse:
         request = pb.ImprovePolicyRequest(
             trajectory_ids=ids, steps=steps, batch=4, learning_rate=1e-3, max_gradient_norm=1.0, seed=2, kl_weight=kl_weight,
-            **(objective or {"value": pb.ValueObjective()}),
+            named=named,
         )  # fmt: skip
         return self.change("ImprovePolicy", request)[0]
 

@@ -15,7 +15,7 @@ from diffusers import StableDiffusionPipeline, UNet2DConditionModel, UNet2DModel
 from peft import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
-from conftest import Client, open_request, refused
+from conftest import VARD, Client, open_request, ratios, refused
 from vard.v1 import worker_pb2 as pb
 from vard_worker import canaries
 from vard_worker.chains.ddim import Ddim
@@ -97,7 +97,7 @@ def test_the_trial_leaves_nothing_behind(client: Client, tiny_sd: Path, tmp_path
     def end(trainee: Client) -> str:
         trainee.sample(IDS)
         if value is None:
-            trainee.improve(IDS, clipped_ratio=pb.ClippedRatioObjective(advantages=[1, 0, -1, 0], clip=0.1))
+            trainee.improve(IDS, named=ratios([1, 0, -1, 0], clip=0.1))
         else:
             trainee.fit(TARGETS)
             trainee.improve(IDS)
@@ -349,7 +349,7 @@ def test_a_first_step_that_sees_a_kl_is_refused(opened: Client, monkeypatch: pyt
 def test_an_improvement_too_small_to_be_seen_is_no_fault(opened: Client, caplog: pytest.LogCaptureFixture) -> None:
     opened.sample(IDS)
     opened.fit(TARGETS, steps=10)
-    request = pb.ImprovePolicyRequest(trajectory_ids=IDS, steps=1, batch=4, learning_rate=1e-25, seed=2, value=pb.ValueObjective())
+    request = pb.ImprovePolicyRequest(trajectory_ids=IDS, steps=1, batch=4, learning_rate=1e-25, seed=2, named=VARD)
     opened.change("ImprovePolicy", request)
     assert "raise algorithm.policy.learning-rate" in caplog.text
 

@@ -12,7 +12,7 @@ import grpc
 import pytest
 from safetensors.torch import load_file
 
-from conftest import Client, images, open_request, refused
+from conftest import Client, images, open_request, ratios, refused
 from vard.v1 import worker_pb2 as pb
 from vard.v1 import worker_pb2_grpc
 from vard_worker.checkpoint import ADAPTER, OPTIMIZERS, STATE, TRAJECTORIES, VALUE
@@ -27,7 +27,7 @@ CHANGES: dict[str, Callable[[Client], object]] = {
     "Sample": lambda client: client.sample(["x", "y"], batch=1, measure_kl=True),
     "FitValue": lambda client: client.fit(TARGETS, steps=STEPS, seed=3),
     "ImprovePolicy": lambda client: client.improve(IDS, steps=STEPS),
-    "ImprovePolicy by ratios": lambda client: client.improve(IDS, steps=STEPS, clipped_ratio=pb.ClippedRatioObjective(advantages=[1, 0, -1], clip=0.1)),
+    "ImprovePolicy by ratios": lambda client: client.improve(IDS, steps=STEPS, named=ratios([1, 0, -1], clip=0.1)),
 }
 POLLS = {"Sample": 10, "FitValue": STEPS, "ImprovePolicy": STEPS, "ImprovePolicy by ratios": STEPS}
 """Steps of each, before each of which it asks: Sample denoises two batches in 5 steps."""

@@ -23,7 +23,7 @@ import pytest
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
-from conftest import Client, images, open_request
+from conftest import VARD, Client, images, open_request, ratios
 from vard.v1 import worker_pb2 as pb
 from vard_worker.handler import METHODS
 from vard_worker.server import SERVICE
@@ -186,9 +186,9 @@ class Requests:
             case "FitValue":
                 return pb.FitValueRequest(session_id=SESSION, operation=operation, targets=self.targets(some), max_gradient_norm=1, **steps)
             case "ImprovePolicy":
-                ratios = pb.ClippedRatioObjective(advantages=[self.rng.gauss(0, 1) for _ in some], clip=0.1)
-                objective = self.rng.choice([{"value": pb.ValueObjective()}, {"clipped_ratio": ratios}])
-                return pb.ImprovePolicyRequest(session_id=SESSION, operation=operation, trajectory_ids=some, kl_weight=0.1, **steps, **objective)
+                ratio = ratios([self.rng.gauss(0, 1) for _ in some], clip=0.1)
+                named = self.rng.choice([VARD, ratio])
+                return pb.ImprovePolicyRequest(session_id=SESSION, operation=operation, trajectory_ids=some, kl_weight=0.1, named=named, **steps)
             case "Release":
                 return pb.ReleaseRequest(session_id=SESSION, operation=operation, trajectory_ids=some[:1])
             case "Save":

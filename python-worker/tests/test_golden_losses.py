@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Client
+from conftest import Client, ratios
 from vard.v1 import worker_pb2 as pb
 from vard_worker import testing
 
@@ -87,8 +87,8 @@ def test_the_first_losses_are_the_recorded_ones(client: Client, family: str, tmp
     fit = client.fit(TARGETS, steps=4).losses
     # As many steps as move the ratios away from 1.
     vard = [step.loss for step in client.improve(IDS, steps=4, kl_weight=0.5).steps]
-    ratio = pb.ClippedRatioObjective(advantages=list(TARGETS.values()), clip=1e-3)
-    clipped_ratio = [step.loss for step in client.improve(IDS, steps=3, kl_weight=0.5, clipped_ratio=ratio).steps]
+    ratio = ratios(list(TARGETS.values()), clip=1e-3)
+    clipped_ratio = [step.loss for step in client.improve(IDS, steps=3, kl_weight=0.5, named=ratio).steps]
     losses = {"fit": list(fit), "vard": vard, "clipped_ratio": clipped_ratio}
     recorded = {name: list(getattr(golden, name)) for name in losses}
     # Machines differ in the last bits.

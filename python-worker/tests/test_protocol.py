@@ -10,7 +10,7 @@ import pytest
 import torch
 from google.protobuf.message import Message
 
-from conftest import Client, open_request, refused
+from conftest import VARD, Client, open_request, ratios, refused
 from vard.v1 import worker_pb2 as pb
 from vard_worker.checks import MAX_SESSIONS
 from vard_worker.errors import WorkerError
@@ -178,20 +178,20 @@ BAD_CHANGES: list[tuple[str, str, Message, int]] = [
     ("no steps", "FitValue", pb.FitValueRequest(targets=[pb.Target(trajectory_id="a")], batch=1, learning_rate=1), pb.INVALID_ARGUMENT),
     ("no rate", "FitValue", pb.FitValueRequest(targets=[pb.Target(trajectory_id="a")], steps=1, batch=1), pb.INVALID_ARGUMENT),
     ("no objective", "ImprovePolicy", pb.ImprovePolicyRequest(trajectory_ids=IDS, steps=1, batch=1, learning_rate=1), pb.INVALID_ARGUMENT),
-    ("negative weight", "ImprovePolicy", pb.ImprovePolicyRequest(trajectory_ids=IDS, steps=1, batch=1, learning_rate=1, kl_weight=-1, value=pb.ValueObjective()), pb.INVALID_ARGUMENT),
-    ("advantages short", "ImprovePolicy", pb.ImprovePolicyRequest(trajectory_ids=IDS, steps=1, batch=1, learning_rate=1, clipped_ratio=pb.ClippedRatioObjective(advantages=[1], clip=0.1)), pb.INVALID_ARGUMENT),
-    ("unknown trajectory", "ImprovePolicy", pb.ImprovePolicyRequest(trajectory_ids=["z"], steps=1, batch=1, learning_rate=1, value=pb.ValueObjective()), pb.UNKNOWN_TRAJECTORY),
+    ("negative weight", "ImprovePolicy", pb.ImprovePolicyRequest(trajectory_ids=IDS, steps=1, batch=1, learning_rate=1, kl_weight=-1, named=VARD), pb.INVALID_ARGUMENT),
+    ("advantages short", "ImprovePolicy", pb.ImprovePolicyRequest(trajectory_ids=IDS, steps=1, batch=1, learning_rate=1, named=ratios([1], clip=0.1)), pb.INVALID_ARGUMENT),
+    ("unknown trajectory", "ImprovePolicy", pb.ImprovePolicyRequest(trajectory_ids=["z"], steps=1, batch=1, learning_rate=1, named=VARD), pb.UNKNOWN_TRAJECTORY),
     ("unknown release", "Release", pb.ReleaseRequest(trajectory_ids=["a", "z"]), pb.UNKNOWN_TRAJECTORY),
     ("10^9 steps", "FitValue", pb.FitValueRequest(targets=[pb.Target(trajectory_id="a")], steps=10**9, batch=1, learning_rate=1), pb.INVALID_ARGUMENT),
     ("batch of 10^9", "FitValue", pb.FitValueRequest(targets=[pb.Target(trajectory_id="a")], steps=1, batch=10**9, learning_rate=1), pb.INVALID_ARGUMENT),
-    ("too many pairs", "ImprovePolicy", pb.ImprovePolicyRequest(trajectory_ids=IDS, steps=10**6, batch=4096, learning_rate=1, value=pb.ValueObjective()), pb.INVALID_ARGUMENT),
+    ("too many pairs", "ImprovePolicy", pb.ImprovePolicyRequest(trajectory_ids=IDS, steps=10**6, batch=4096, learning_rate=1, named=VARD), pb.INVALID_ARGUMENT),
     ("sampling batch of 10^9", "Sample", pb.SampleRequest(trajectories=[pb.TrajectorySpec(id="x")], batch=10**9, retain=True), pb.INVALID_ARGUMENT),
     ("10^5 trajectories", "Sample", pb.SampleRequest(trajectories=[pb.TrajectorySpec(id=str(i)) for i in range(10**5)], batch=1, retain=True), pb.INVALID_ARGUMENT),
     ("prompt of a megabyte", "Sample", pb.SampleRequest(trajectories=[pb.TrajectorySpec(id="x", prompt="x" * 10**6)], batch=1, retain=True), pb.INVALID_ARGUMENT),
     ("id of a megabyte", "Sample", pb.SampleRequest(trajectories=[pb.TrajectorySpec(id="x" * 10**6)], batch=1, retain=True), pb.INVALID_ARGUMENT),
     ("huge rate", "FitValue", pb.FitValueRequest(targets=[pb.Target(trajectory_id="a", value=1)], steps=1, batch=1, learning_rate=1e30), pb.INVALID_ARGUMENT),
     ("huge target", "FitValue", pb.FitValueRequest(targets=[pb.Target(trajectory_id="a", value=1e300)], steps=1, batch=1, learning_rate=1), pb.NOT_FINITE),
-    ("infinite from the second step on", "ImprovePolicy", pb.ImprovePolicyRequest(trajectory_ids=IDS, steps=4, batch=2, learning_rate=1, kl_weight=1e38, clipped_ratio=pb.ClippedRatioObjective(advantages=[1, -1, 2], clip=1)), pb.NOT_FINITE),
+    ("infinite from the second step on", "ImprovePolicy", pb.ImprovePolicyRequest(trajectory_ids=IDS, steps=4, batch=2, learning_rate=1, kl_weight=1e38, named=ratios([1, -1, 2], clip=1)), pb.NOT_FINITE),
 ]  # fmt: skip
 
 
@@ -319,7 +319,7 @@ def test_a_session_without_value_says_so(client: Client, tiny_sd: Path) -> None:
         client.fit({"a": 1.0})
     with pytest.raises(WorkerError, match="without a value network"):
         client.improve(IDS)
-    client.improve(IDS, clipped_ratio=pb.ClippedRatioObjective(advantages=[1, 0, -1], clip=0.1))
+    client.improve(IDS, named=ratios([1, 0, -1], clip=0.1))
 
 
 def test_close_forgets_the_session(opened: Client, tiny_sd: Path) -> None:

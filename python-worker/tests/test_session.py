@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import STEPS, Client, images
+from conftest import STEPS, Client, images, ratios
 from vard.v1 import worker_pb2 as pb
 from vard_worker.trainer import stratified_pairs
 
@@ -75,10 +75,10 @@ def test_encoder_value_learns_and_guides_the_policy(client: Client, tiny_sd: Pat
 
 def test_ddpo_ratio_is_one_before_the_first_step(opened: Client) -> None:
     opened.sample(IDS)
-    objective = pb.ClippedRatioObjective(advantages=[2.0] * len(IDS), clip=1e-3)
-    step = opened.improve(IDS, steps=1, kl_weight=0.0, clipped_ratio=objective).steps[0]
-    assert step.objective == pytest.approx(-2.0, abs=1e-4)
-    assert step.clipped == 0.0
+    objective = ratios([2.0] * len(IDS), clip=1e-3)
+    step = opened.improve(IDS, steps=1, kl_weight=0.0, named=objective).steps[0]
+    assert step.metrics["objective"] == pytest.approx(-2.0, abs=1e-4)
+    assert step.metrics["clipped"] == 0.0
 
 
 def test_unconditional_pipeline_is_fine_tuned(client: Client, tiny_ddpm: Path) -> None:

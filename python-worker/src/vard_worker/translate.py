@@ -90,27 +90,17 @@ def descent(request: pb.FitValueRequest | pb.ImprovePolicyRequest) -> Descent:
 def objective(request: pb.ImprovePolicyRequest) -> Objective:
     """Raises INVALID_ARGUMENT for what is no registered objective, or not all that it takes."""
     trajectories = len(request.trajectory_ids)
-    match request.WhichOneof("objective"):
-        case "value":
-            return objectives.build("vard", {}, {}, trajectories)
-        case "clipped_ratio":
-            told = {"advantage": "clipped_ratio.advantages", "clip": "clipped_ratio.clip"}
-            ratio = request.clipped_ratio
-            return objectives.build("clipped-ratio", {"clip": ratio.clip}, {"advantage": ratio.advantages}, trajectories, lambda group, name: told[name])
-        case "named":
-            series = {name: list(one.values) for name, one in request.named.series.items()}
-            return objectives.build(request.named.kind, dict(request.named.numbers), series, trajectories)
-        case _:
-            raise invalid("objective", f"missing; give named, with one of the kinds {', '.join(sorted(objectives.OBJECTIVES))}")
+    if not request.HasField("named"):
+        raise invalid("named", f"missing; give one of the kinds {', '.join(sorted(objectives.OBJECTIVES))}")
+    series = {name: list(one.values) for name, one in request.named.series.items()}
+    return objectives.build(request.named.kind, dict(request.named.numbers), series, trajectories)
 
 
 def policy_step(step: PolicyStep) -> pb.PolicyStep:
     return pb.PolicyStep(
         loss=step.loss,
-        objective=step.metrics["objective"],
         kl_per_trajectory=step.kl_per_trajectory,
         gradient_norm=step.gradient_norm,
-        clipped=step.metrics.get("clipped", 0.0),
         metrics=step.metrics,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from vard_worker.errors import invalid
 from vard_worker.objectives.base import Bound, Objective
@@ -42,11 +42,10 @@ def build(
     numbers: Mapping[str, float],
     series: Mapping[str, Sequence[float]],
     trajectories: int,
-    path: Callable[[str, str], str] = path,
 ) -> Objective:
     """The objective of that kind. ``series`` have one number for each of the request's trajectories.
 
-    Raises INVALID_ARGUMENT, naming the place by ``path(group, name)``, for a kind or name that is not known, and for what
+    Raises INVALID_ARGUMENT, naming the place, for a kind or name that is not known, and for what
     is missing, not finite, out of its bound, or of another length.
     """
     if kind not in OBJECTIVES:

@@ -16,6 +16,12 @@ import java.util.OptionalDouble;
  * it.
  */
 public final class Ddpo implements Algorithm<DdpoState> {
+  /**
+   * E[max(−A r, −A clip(r, 1 − ε, 1 + ε))] + η E[KL_t], r the likelihood ratio of the recorded
+   * x_{t-1}: the worker's.
+   */
+  static final String OBJECTIVE = "clipped-ratio";
+
   /** A prompt's statistics are of its last so many rewards. */
   static final int HISTORY = 32;
 
@@ -67,7 +73,8 @@ public final class Ddpo implements Algorithm<DdpoState> {
               policy.maxGradientNorm(),
               schedule.seeds().of(Purpose.IMPROVE, iteration, 0),
               state.kl().weight(),
-              new Objective.ClippedRatio(advantages(state), spec.clip()));
+              new Objective(
+                  OBJECTIVE, Map.of("clip", spec.clip()), Map.of("advantage", advantages(state))));
       case RELEASE ->
           new Action.Release(iteration, operation, state.fresh().stream().map(Scored::id).toList());
       case FINISH -> new Action.Finish(iteration);
@@ -93,7 +100,8 @@ public final class Ddpo implements Algorithm<DdpoState> {
           toScore(state.with(progress.changed(Step.SCORE)));
       case Outcome.Rewarded(List<OptionalDouble> rewards) when progress.step() == Step.SCORE ->
           toScore(rewarded(state, rewards));
-      case Outcome.Improved(List<Double> kls) when progress.step() == Step.IMPROVE ->
+      case Outcome.Improved(List<Double> kls, Map<String, Double> metrics)
+          when progress.step() == Step.IMPROVE ->
           new DdpoState(
               progress.changed(Step.RELEASE),
               state.scored(),

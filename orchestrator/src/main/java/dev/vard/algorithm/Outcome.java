@@ -1,6 +1,7 @@
 package dev.vard.algorithm;
 
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalDouble;
 
 /** What an action came to. No number in it that decides the future may be NaN or infinite. */
@@ -42,10 +43,13 @@ public sealed interface Outcome {
    * Of {@link Action.ImprovePolicy}.
    *
    * @param kls each step's estimate of the trajectory's KL in nats
+   * @param metrics the objective's own, by name: means over the second half of the steps
    */
-  record Improved(List<Double> kls) implements Outcome {
+  record Improved(List<Double> kls, Map<String, Double> metrics) implements Outcome {
     public Improved {
       kls = finite("KL", kls);
+      metrics.forEach((name, value) -> NotFiniteException.finite(value, "the metric " + name));
+      metrics = Map.copyOf(metrics);
     }
   }
 

@@ -6,6 +6,7 @@ import dev.vard.spec.PolicySpec;
 import dev.vard.spec.ValueSpec;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalDouble;
 
 /**
@@ -17,6 +18,9 @@ import java.util.OptionalDouble;
  * and with it the meaning of η.
  */
 public final class Vard implements Algorithm<VardState> {
+  /** −E[V(x_{t-1}, t−1, c)] + η E[KL_t], x_{t-1} reparameterised: the worker's. */
+  static final String OBJECTIVE = "vard";
+
   private final VardSpec spec;
   private final Schedule schedule;
   private final KlController controller;
@@ -69,7 +73,7 @@ public final class Vard implements Algorithm<VardState> {
               policy.maxGradientNorm(),
               schedule.seeds().of(Purpose.IMPROVE, iteration, 0),
               state.kl().weight(),
-              new Objective.Value());
+              Objective.of(OBJECTIVE));
       case RELEASE ->
           new Action.Release(
               iteration, operation, expired(state).stream().map(Scored::id).toList());
@@ -117,7 +121,8 @@ public final class Vard implements Algorithm<VardState> {
         Progress fitted = progress.changed(Step.IMPROVE);
         yield warmup ? afterLearning(state.with(fitted)) : state.with(fitted);
       }
-      case Outcome.Improved(List<Double> kls) when progress.step() == Step.IMPROVE ->
+      case Outcome.Improved(List<Double> kls, Map<String, Double> metrics)
+          when progress.step() == Step.IMPROVE ->
           afterLearning(
               new VardState(
                   progress.changed(Step.RELEASE),

@@ -35,6 +35,7 @@ final class EventProto {
       FieldDescriptor field = RunEvent.getDescriptor().findFieldByName(json.path("event").asText());
       if (field != null && field.getContainingOneof() != null) {
         Message.Builder part = message.newBuilderForField(field);
+        nameMetrics(json.path("policy"));
         settleNulls(json, field.getMessageType());
         parser.merge(json.toString(), part);
         message.setField(field, part.build());
@@ -44,6 +45,24 @@ final class EventProto {
           "event %d of run %s cannot be read".formatted(event.sequence(), event.runId()), e);
     }
     return message.build();
+  }
+
+  /**
+   * The policy's metrics by name, and those of the first methods in fields of their own too: events
+   * that were kept before metrics had names have only these, and older clients read only these.
+   */
+  private static void nameMetrics(JsonNode policy) {
+    if (!(policy instanceof ObjectNode told)) {
+      return;
+    }
+    ObjectNode metrics = told.withObjectProperty("metrics");
+    for (String name : List.of("objective", "clipped")) {
+      if (told.has(name)) {
+        metrics.putIfAbsent(name, told.get(name));
+      } else if (metrics.has(name)) {
+        told.set(name, metrics.get(name));
+      }
+    }
   }
 
   /**
@@ -69,6 +88,10 @@ final class EventProto {
         }
         case ArrayNode array when field.getJavaType() == JavaType.MESSAGE ->
             array.forEach(item -> settleNulls((ObjectNode) item, field.getMessageType()));
+        case ObjectNode map when field.isMapField() ->
+            map.properties().stream()
+                .filter(entry -> entry.getValue().isNull())
+                .forEach(entry -> entry.setValue(TextNode.valueOf("NaN")));
         case ObjectNode object -> settleNulls(object, field.getMessageType());
         default -> {
           // A value is a value.

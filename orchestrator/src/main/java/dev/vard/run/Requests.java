@@ -6,7 +6,6 @@ import dev.vard.algorithm.Seeds;
 import dev.vard.algorithm.Target;
 import dev.vard.algorithm.Trajectory;
 import dev.vard.proto.v1.AdapterConfig;
-import dev.vard.proto.v1.ClippedRatioObjective;
 import dev.vard.proto.v1.CloseRequest;
 import dev.vard.proto.v1.DType;
 import dev.vard.proto.v1.EvaluateRequest;
@@ -23,7 +22,6 @@ import dev.vard.proto.v1.SaveRequest;
 import dev.vard.proto.v1.TrajectoryConfig;
 import dev.vard.proto.v1.TrajectorySpec;
 import dev.vard.proto.v1.ValueConfig;
-import dev.vard.proto.v1.ValueObjective;
 import dev.vard.spec.AdapterSpec;
 import dev.vard.spec.AlgorithmSpec.DdpoSpec;
 import dev.vard.spec.AlgorithmSpec.VardSpec;
@@ -110,25 +108,34 @@ final class Requests {
   }
 
   ImprovePolicyRequest improve(Action.ImprovePolicy action) {
-    ImprovePolicyRequest.Builder request =
-        ImprovePolicyRequest.newBuilder()
-            .setSessionId(session)
-            .setOperation(action.operation())
-            .addAllTrajectoryIds(action.trajectoryIds())
-            .setSteps(action.steps())
-            .setBatch(action.batch())
-            .setLearningRate(action.learningRate())
-            .setMaxGradientNorm(action.maxGradientNorm())
-            .setSeed(action.seed())
-            .setKlWeight(action.klWeight())
-            .setMicroBatch(spec.algorithm().policy().microBatch().orElse(0));
-    switch (action.objective()) {
-      case Objective.Value() -> request.setValue(ValueObjective.getDefaultInstance());
-      case Objective.ClippedRatio(List<Double> advantages, double clip) ->
-          request.setClippedRatio(
-              ClippedRatioObjective.newBuilder().addAllAdvantages(advantages).setClip(clip));
-    }
-    return request.build();
+    return ImprovePolicyRequest.newBuilder()
+        .setSessionId(session)
+        .setOperation(action.operation())
+        .addAllTrajectoryIds(action.trajectoryIds())
+        .setSteps(action.steps())
+        .setBatch(action.batch())
+        .setLearningRate(action.learningRate())
+        .setMaxGradientNorm(action.maxGradientNorm())
+        .setSeed(action.seed())
+        .setKlWeight(action.klWeight())
+        .setMicroBatch(spec.algorithm().policy().microBatch().orElse(0))
+        .setNamed(objective(action.objective()))
+        .build();
+  }
+
+  private static dev.vard.proto.v1.Objective objective(Objective objective) {
+    dev.vard.proto.v1.Objective.Builder message =
+        dev.vard.proto.v1.Objective.newBuilder()
+            .setKind(objective.kind())
+            .putAllNumbers(objective.numbers());
+    objective
+        .series()
+        .forEach(
+            (name, values) ->
+                message.putSeries(
+                    name,
+                    dev.vard.proto.v1.Objective.Series.newBuilder().addAllValues(values).build()));
+    return message.build();
   }
 
   ReleaseRequest release(Action.Release action) {

@@ -12,7 +12,6 @@ import dev.vard.proto.v1.ErrorCode;
 import dev.vard.proto.v1.EvaluateResponse;
 import dev.vard.proto.v1.FitValueResponse;
 import dev.vard.proto.v1.ImprovePolicyResponse;
-import dev.vard.proto.v1.PolicyStep;
 import dev.vard.proto.v1.SessionDescription;
 import dev.vard.reward.RewardException;
 import dev.vard.reward.Rewards;
@@ -243,7 +242,7 @@ final class RunEngine {
         fitValue(fit);
         yield new Outcome.Fitted();
       }
-      case Action.ImprovePolicy improve -> improved(improvePolicy(improve));
+      case Action.ImprovePolicy improve -> StepMetrics.outcome(improvePolicy(improve));
       case Action.Release release -> {
         worker.release(requests.release(release), Deadlines.RELEASE);
         yield new Outcome.Released();
@@ -473,7 +472,7 @@ final class RunEngine {
     long start = System.nanoTime();
     ImprovePolicyResponse response = improvePolicy(action);
     return new Performed(
-        improved(response),
+        StepMetrics.outcome(response),
         Optional.empty(),
         iteration.with(StepMetrics.of(response, action.klWeight())),
         PhaseSeconds.ofPolicy(secondsSince(start)));
@@ -494,11 +493,6 @@ final class RunEngine {
             requests.improve(action), deadlines.improve(action.steps(), action.batch()));
     deadlines.improved(action.steps(), action.batch(), Duration.ofNanos(System.nanoTime() - start));
     return response;
-  }
-
-  private static Outcome.Improved improved(ImprovePolicyResponse response) {
-    return new Outcome.Improved(
-        response.getStepsList().stream().map(PolicyStep::getKlPerTrajectory).toList());
   }
 
   private static boolean endsIteration(Progress before, Progress after) {

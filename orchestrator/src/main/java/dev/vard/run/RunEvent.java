@@ -12,10 +12,13 @@ import dev.vard.statistics.Interval;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.TreeMap;
 
 /**
  * Something that happened in a run. All but {@link PhaseStarted} and {@link Progress} are lines of
@@ -181,19 +184,24 @@ public sealed interface RunEvent {
    * The policy phase of one iteration: means over the second half of its steps.
    *
    * @param loss objective plus weighted KL
-   * @param objective the objective's part of the loss
    * @param klPerTrajectory nats
    * @param klWeight η of this phase
    * @param gradientNorm before clipping
-   * @param clipped share of ratios outside DDPO's clip
+   * @param metrics the objective's own, by name, as {@code objective}, its part of the loss, and
+   *     {@code clipped}, the share of ratios outside DDPO's clip
    */
   record PolicyMetrics(
       double loss,
-      double objective,
       double klPerTrajectory,
       double klWeight,
       double gradientNorm,
-      double clipped) {}
+      Map<String, Double> metrics) {
+
+    public PolicyMetrics {
+      // Sorted, so that the same metrics are the same JSON.
+      metrics = Collections.unmodifiableMap(new TreeMap<>(metrics));
+    }
+  }
 
   /** The end of a run that went well. */
   record Finished(@JsonUnwrapped RunResult result) implements RunEvent {}

@@ -1,5 +1,6 @@
 package dev.vard.run;
 
+import dev.vard.algorithm.Outcome;
 import dev.vard.proto.v1.EvaluateResponse;
 import dev.vard.proto.v1.FitValueResponse;
 import dev.vard.proto.v1.ImprovePolicyResponse;
@@ -8,7 +9,9 @@ import dev.vard.run.RunEvent.PolicyMetrics;
 import dev.vard.run.RunEvent.TimestepQuality;
 import dev.vard.run.RunEvent.ValueMetrics;
 import java.util.List;
+import java.util.Map;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.Collectors;
 
 /** What is told of a worker's steps: of gradient steps, the mean of their second half. */
 final class StepMetrics {
@@ -39,11 +42,26 @@ final class StepMetrics {
     List<PolicyStep> steps = secondHalf(response.getStepsList());
     return new PolicyMetrics(
         mean(steps, PolicyStep::getLoss),
-        mean(steps, PolicyStep::getObjective),
         mean(steps, PolicyStep::getKlPerTrajectory),
         klWeight,
         mean(steps, PolicyStep::getGradientNorm),
-        mean(steps, PolicyStep::getClipped));
+        named(steps));
+  }
+
+  /** What an action that improved the policy came to. */
+  static Outcome.Improved outcome(ImprovePolicyResponse response) {
+    return new Outcome.Improved(
+        response.getStepsList().stream().map(PolicyStep::getKlPerTrajectory).toList(),
+        named(secondHalf(response.getStepsList())));
+  }
+
+  /** The objective's own metrics, each over the steps that have it. */
+  private static Map<String, Double> named(List<PolicyStep> steps) {
+    return steps.stream()
+        .flatMap(step -> step.getMetricsMap().entrySet().stream())
+        .collect(
+            Collectors.groupingBy(
+                Map.Entry::getKey, Collectors.averagingDouble(Map.Entry::getValue)));
   }
 
   static <T> double mean(List<T> items, ToDoubleFunction<T> number) {

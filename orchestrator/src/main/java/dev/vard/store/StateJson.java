@@ -10,6 +10,7 @@ import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
 import dev.vard.run.KeptFormat;
 import dev.vard.run.RunException;
 import dev.vard.run.RunState;
+import java.util.List;
 
 /**
  * A run's state as JSON: what is read is equal to what was written, to the bit. So NaN is {@code
@@ -38,9 +39,19 @@ final class StateJson {
       JsonNode format = kept.remove("format");
       KeptFormat.require(
           "the run's state", format == null ? KeptFormat.UNNAMED : format.intValue());
+      nameMetrics(kept.path("iteration").path("policy"));
       return mapper.treeToValue(kept, RunState.class);
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("a stored state cannot be read: " + json, e);
+    }
+  }
+
+  /** Before the policy's metrics had names, those of the first methods stood beside the loss. */
+  private static void nameMetrics(JsonNode policy) {
+    if (policy instanceof ObjectNode told && !told.has("metrics")) {
+      JsonNode metrics = told.deepCopy().retain("objective", "clipped");
+      told.remove(List.of("objective", "clipped"));
+      told.set("metrics", metrics);
     }
   }
 }

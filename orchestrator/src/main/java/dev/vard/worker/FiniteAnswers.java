@@ -8,6 +8,7 @@ import dev.vard.proto.v1.ImprovePolicyResponse;
 import dev.vard.proto.v1.PolicyStep;
 import dev.vard.proto.v1.ValueQuality;
 import dev.vard.proto.v1.WorkerError;
+import java.util.Map;
 
 /**
  * Lets only finite numbers through, on either road: a worker finds them out itself, but what a run
@@ -35,10 +36,11 @@ final class FiniteAnswers {
     for (int i = 0; i < response.getStepsCount(); i++) {
       PolicyStep step = response.getSteps(i);
       check(step.getLoss(), "ImprovePolicy: the loss of step " + i);
-      check(step.getObjective(), "ImprovePolicy: the objective of step " + i);
       check(step.getKlPerTrajectory(), "ImprovePolicy: the KL of step " + i);
       check(step.getGradientNorm(), "ImprovePolicy: the gradient's norm of step " + i);
-      check(step.getClipped(), "ImprovePolicy: the share of clipped ratios of step " + i);
+      for (Map.Entry<String, Double> metric : step.getMetricsMap().entrySet()) {
+        check(metric.getValue(), "ImprovePolicy: the metric " + metric.getKey() + " of step " + i);
+      }
     }
     return response;
   }

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import dev.vard.spec.EvaluateSpec;
 import dev.vard.spec.RunSpec;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.function.Function;
 import org.junit.jupiter.api.Test;
@@ -272,7 +273,7 @@ class VardTest {
     assertThatThrownBy(() -> new Outcome.Rewarded(List.of(OptionalDouble.of(Double.NaN))))
         .isInstanceOf(NotFiniteException.class)
         .hasMessage("a reward became NaN");
-    assertThatThrownBy(() -> new Outcome.Improved(List.of(Double.POSITIVE_INFINITY)))
+    assertThatThrownBy(() -> new Outcome.Improved(List.of(Double.POSITIVE_INFINITY), Map.of()))
         .isInstanceOf(NotFiniteException.class);
   }
 

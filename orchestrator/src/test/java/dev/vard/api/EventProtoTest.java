@@ -86,7 +86,9 @@ class EventProtoTest {
                         new RunEvent.TimestepQuality(-1, 0.5, 0.25, 0.75),
                         new RunEvent.TimestepQuality(981, 0.125, 0.875, 0.375)),
                     0.5)),
-            Optional.of(new RunEvent.PolicyMetrics(1.5, 2.5, 3.5, 4.5, 5.5, 0.25)),
+            Optional.of(
+                new RunEvent.PolicyMetrics(
+                    1.5, 3.5, 4.5, 5.5, Map.of("spread", 0.125, "tilt", 2.5))),
             SECONDS,
             SCORING),
         new RunEvent.Finished(
@@ -177,6 +179,34 @@ class EventProtoTest {
 
     assertThat(message.getIteration().getValue().getByTimestep(0).hasR2()).isFalse();
     assertThat(message.getIteration().hasPolicy()).isFalse();
+  }
+
+  @Test
+  void shouldNameTheMetricsOfOldEventsAndTellOldClientsThoseOfNewOnes() {
+    String old =
+        "{\"event\":\"iteration\",\"policy\":{\"loss\":1,\"objective\":2,\"clipped\":null}}";
+    String now =
+        "{\"event\":\"iteration\",\"policy\":{\"metrics\":{\"objective\":2,\"clipped\":null}}}";
+
+    for (String json : List.of(old, now)) {
+      Map<String, Object> policy =
+          protos
+              .of(new StoredEvent("fox-1", 7, TIME, json))
+              .getIteration()
+              .getPolicy()
+              .getAllFields()
+              .entrySet()
+              .stream()
+              .collect(
+                  java.util.stream.Collectors.toMap(
+                      field -> field.getKey().getName(), Map.Entry::getValue));
+      assertThat(policy).containsEntry("objective", 2.0).containsEntry("clipped", Double.NaN);
+      assertThat(protos.of(new StoredEvent("fox-1", 7, TIME, json)).getIteration().getPolicy())
+          .satisfies(
+              told ->
+                  assertThat(told.getMetricsMap())
+                      .containsOnly(Map.entry("objective", 2.0), Map.entry("clipped", Double.NaN)));
+    }
   }
 
   @Test

@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import org.junit.jupiter.api.Test;
@@ -158,7 +159,11 @@ class ConsoleProgressTest {
     listener.onEvent(new RunEvent.PhaseStarted(2, Phase.POLICY));
     listener.onEvent(
         iteration(
-            2, "train", -1.2, Optional.of(new RunEvent.PolicyMetrics(0, 0, 4.6, 0.02, 1, 0)), 20));
+            2,
+            "train",
+            -1.2,
+            Optional.of(new RunEvent.PolicyMetrics(0, 4.6, 0.02, 1, Map.of())),
+            20));
   }
 
   private static RunEvent iteration(

@@ -24,6 +24,7 @@ import java.nio.file.StandardOpenOption;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Random;
@@ -146,11 +147,10 @@ record MadeUpRun(
             : Optional.of(
                 new PolicyMetrics(
                     -0.4,
-                    -0.5,
                     58 * progress(Math.max(0, k - 2)) + random.nextGaussian(),
                     0.02 * Math.pow(1.2, Math.sin(k) * 3),
                     0.7,
-                    0)),
+                    Map.of("objective", -0.5))),
         new PhaseSeconds(
             3.1,
             0.05,

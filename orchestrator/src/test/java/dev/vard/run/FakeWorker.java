@@ -420,10 +420,10 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
             .addSteps(
                 PolicyStep.newBuilder()
                     .setLoss(-0.5)
-                    .setObjective(-0.75)
+                    .putMetrics("objective", -0.75)
                     .setKlPerTrajectory(20)
                     .setGradientNorm(gradientNorm)
-                    .setClipped(0.1))
+                    .putMetrics("clipped", 0.1))
             .build());
   }
 

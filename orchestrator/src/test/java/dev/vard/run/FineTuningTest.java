@@ -3,6 +3,7 @@ package dev.vard.run;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
+import static org.assertj.core.api.Assertions.entry;
 import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -243,10 +244,16 @@ class FineTuningTest {
         .hasSize(2)
         .allSatisfy(
             request -> {
-              assertThat(request.getClippedRatio().getAdvantagesList()).hasSize(4);
-              assertThat(request.getClippedRatio().getClip()).isEqualTo(1e-4);
+              assertThat(request.getNamed().getKind()).isEqualTo("clipped-ratio");
+              assertThat(request.getNamed().getNumbersMap()).containsExactly(entry("clip", 1e-4));
+              assertThat(request.getNamed().getSeriesMap()).containsOnlyKeys("advantage");
+              assertThat(request.getNamed().getSeriesOrThrow("advantage").getValuesList())
+                  .hasSize(4);
             });
     assertThat(metrics().get(2).get("value").isNull()).isTrue();
+    JsonNode told = metrics().get(2).get("policy").get("metrics");
+    assertThat(told.get("objective").asDouble()).isEqualTo(-0.75);
+    assertThat(told.get("clipped").asDouble()).isEqualTo(0.1);
     assertThat(worker.held).isEmpty();
   }
 

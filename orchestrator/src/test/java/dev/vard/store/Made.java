@@ -85,7 +85,9 @@ final class Made {
             SCORING,
             List.of(new TimestepQuality(-1, Double.NaN, 0.5, Double.NaN)),
             Optional.of(new ValueMetrics(List.of(), Double.POSITIVE_INFINITY)),
-            Optional.of(new PolicyMetrics(1, 2, 3, 4, Double.NaN, 0)),
+            Optional.of(
+                new PolicyMetrics(
+                    1, 3, 4, Double.NaN, Map.of("objective", 2.0, "odd", Double.NaN))),
             SECONDS),
         SECONDS,
         Optional.empty());

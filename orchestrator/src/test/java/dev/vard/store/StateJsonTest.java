@@ -9,6 +9,7 @@ import dev.vard.run.KeptFormat;
 import dev.vard.run.RunException;
 import dev.vard.run.RunState;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 class StateJsonTest {
@@ -48,5 +49,19 @@ class StateJsonTest {
                 + " up to 2; go on with the vard that wrote it, or a newer one")
         .extracting(e -> ((RunException) e).code())
         .isEqualTo(RunException.NEWER_STATE);
+  }
+
+  @Test
+  void shouldReadMetricsThatStoodBesideTheLossBeforeTheyHadNames() {
+    String now = json.write(Made.state(3));
+    String old =
+        now.replaceFirst(
+            "\"metrics\":\\{\"objective\":2.0,\"odd\":\"NaN\"}",
+            "\"objective\":2.0,\"clipped\":0.25");
+    assertThat(old).isNotEqualTo(now);
+
+    assertThat(json.read(old).iteration().policy().orElseThrow().metrics())
+        .isEqualTo(Map.of("objective", 2.0, "clipped", 0.25));
+    assertThat(json.read(old).iteration().policy().orElseThrow().klPerTrajectory()).isEqualTo(3);
   }
 }

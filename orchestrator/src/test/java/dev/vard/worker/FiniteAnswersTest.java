@@ -26,6 +26,14 @@ class FiniteAnswersTest {
                     .addSteps(good.toBuilder().setKlPerTrajectory(Double.POSITIVE_INFINITY))
                     .build()));
     assertRefused(
+        "the metric odd of step 1",
+        () ->
+            FiniteAnswers.checked(
+                ImprovePolicyResponse.newBuilder()
+                    .addSteps(good)
+                    .addSteps(good.toBuilder().putMetrics("odd", Double.NaN))
+                    .build()));
+    assertRefused(
         "the loss of step 0",
         () -> FiniteAnswers.checked(FitValueResponse.newBuilder().addLosses(Double.NaN).build()));
     assertRefused(

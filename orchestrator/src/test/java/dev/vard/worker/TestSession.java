@@ -14,6 +14,7 @@ import dev.vard.proto.v1.ImageChunk;
 import dev.vard.proto.v1.ImprovePolicyRequest;
 import dev.vard.proto.v1.ImprovePolicyResponse;
 import dev.vard.proto.v1.ModelConfig;
+import dev.vard.proto.v1.Objective;
 import dev.vard.proto.v1.OpenRequest;
 import dev.vard.proto.v1.ReleaseRequest;
 import dev.vard.proto.v1.SampleRequest;
@@ -23,7 +24,6 @@ import dev.vard.proto.v1.SessionDescription;
 import dev.vard.proto.v1.Target;
 import dev.vard.proto.v1.TrajectorySpec;
 import dev.vard.proto.v1.ValueConfig;
-import dev.vard.proto.v1.ValueObjective;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -164,7 +164,7 @@ final class TestSession implements AutoCloseable {
         .setMaxGradientNorm(1)
         .setSeed(12)
         .setKlWeight(0.01)
-        .setValue(ValueObjective.getDefaultInstance());
+        .setNamed(Objective.newBuilder().setKind("vard"));
   }
 
   ImprovePolicyResponse improve(ImprovePolicyRequest.Builder request) {

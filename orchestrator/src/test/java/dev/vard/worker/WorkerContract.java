@@ -8,13 +8,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
-import dev.vard.proto.v1.ClippedRatioObjective;
 import dev.vard.proto.v1.DescribeRequest;
 import dev.vard.proto.v1.DescribeResponse;
 import dev.vard.proto.v1.ErrorCode;
 import dev.vard.proto.v1.FitValueResponse;
 import dev.vard.proto.v1.ImageChunk;
 import dev.vard.proto.v1.ImprovePolicyResponse;
+import dev.vard.proto.v1.Objective;
 import dev.vard.proto.v1.OpenRequest;
 import dev.vard.proto.v1.OpenResponse;
 import dev.vard.proto.v1.PlanRequest;
@@ -31,6 +31,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.Executors;
@@ -181,16 +182,13 @@ abstract class WorkerContract {
       session.sample(session.sampling(1, 2));
 
       ImprovePolicyResponse improved =
-          session.improve(
-              session
-                  .improving(2, 2)
-                  .setClippedRatio(
-                      ClippedRatioObjective.newBuilder()
-                          .addAdvantages(1)
-                          .addAdvantages(-1)
-                          .setClip(0.1)));
+          session.improve(session.improving(2, 2).setNamed(ratios(1, -1)));
 
-      assertThat(improved.getStepsList()).hasSize(2).allMatch(step -> step.getGradientNorm() > 0);
+      assertThat(improved.getStepsList())
+          .hasSize(2)
+          .allMatch(step -> step.getGradientNorm() > 0)
+          .allSatisfy(
+              step -> assertThat(step.getMetricsMap()).containsOnlyKeys("objective", "clipped"));
     }
   }
 
@@ -319,15 +317,10 @@ abstract class WorkerContract {
                   session.looking(1).addTrajectories(TrajectorySpec.newBuilder().setId("t0"))));
       assertInvalid("targets.trajectory_id", () -> session.fit(session.fitting(2, 0)));
       assertInvalid("trajectory_ids", () -> session.improve(session.improving(2, 0)));
-      assertInvalid("objective", () -> session.improve(session.improving(2, 2).clearObjective()));
+      assertInvalid("named", () -> session.improve(session.improving(2, 2).clearNamed()));
       assertInvalid(
-          "clipped_ratio.advantages",
-          () ->
-              session.improve(
-                  session
-                      .improving(2, 2)
-                      .setClippedRatio(
-                          ClippedRatioObjective.newBuilder().addAdvantages(1).setClip(0.1))));
+          "named.series[advantage]",
+          () -> session.improve(session.improving(2, 2).setNamed(ratios(1))));
       assertInvalid("steps", () -> session.fit(session.fitting(2, 2).setSteps(0)));
       assertInvalid("learning_rate", () -> session.fit(session.fitting(2, 2).setLearningRate(-1)));
 
@@ -576,5 +569,15 @@ abstract class WorkerContract {
       }
     }
     return to;
+  }
+
+  private static Objective ratios(double... advantages) {
+    Objective.Series.Builder series = Objective.Series.newBuilder();
+    Arrays.stream(advantages).forEach(series::addValues);
+    return Objective.newBuilder()
+        .setKind("clipped-ratio")
+        .putNumbers("clip", 0.1)
+        .putSeries("advantage", series.build())
+        .build();
   }
 }
