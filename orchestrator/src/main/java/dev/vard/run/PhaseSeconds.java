@@ -14,6 +14,15 @@ public record PhaseSeconds(
     double sample, double score, double scoreBusy, double value, double policy, double total) {
   static final PhaseSeconds NONE = new PhaseSeconds(0, 0, 0, 0, 0, 0);
 
+  /**
+   * Seconds that have passed.
+   *
+   * @param start by {@link System#nanoTime}
+   */
+  static double since(long start) {
+    return (System.nanoTime() - start) / 1e9;
+  }
+
   static PhaseSeconds of(RunEvent.SampleSeconds seconds) {
     return new PhaseSeconds(seconds.sample(), seconds.score(), seconds.scoreBusy(), 0, 0, 0);
   }

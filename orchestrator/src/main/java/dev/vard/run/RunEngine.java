@@ -4,20 +4,15 @@ import dev.vard.algorithm.Action;
 import dev.vard.algorithm.Algorithm;
 import dev.vard.algorithm.AlgorithmState;
 import dev.vard.algorithm.NotFiniteException;
-import dev.vard.algorithm.Outcome;
 import dev.vard.algorithm.Progress;
 import dev.vard.algorithm.Step;
 import dev.vard.proto.v1.DescribeRequest;
 import dev.vard.proto.v1.ErrorCode;
-import dev.vard.proto.v1.EvaluateResponse;
-import dev.vard.proto.v1.FitValueResponse;
-import dev.vard.proto.v1.ImprovePolicyResponse;
 import dev.vard.proto.v1.SessionDescription;
 import dev.vard.reward.RewardException;
 import dev.vard.reward.Rewards;
 import dev.vard.run.RunEvent.Evaluated;
 import dev.vard.run.RunEvent.Phase;
-import dev.vard.run.RunEvent.SampleSeconds;
 import dev.vard.spec.RunSpec;
 import dev.vard.statistics.Interval;
 import dev.vard.worker.WorkerClient;
@@ -56,13 +51,13 @@ final class RunEngine {
   private final RunJournal journal;
   private final RunListener listener;
   private final Clock clock;
-  private final Deadlines deadlines;
   private final Requests requests;
   private final Sampling sampling;
+  private final Actions actions;
   private final Checkpoints checkpoints;
   private final RewardWatch watch;
 
-  private Action current = new Action.Finish(0);
+  private Actions.Task current = Actions.OPENING;
 
   /** Whether the worker has answered in this attempt. */
   private boolean met;
@@ -92,10 +87,10 @@ final class RunEngine {
     this.journal = journal;
     this.listener = listener;
     this.clock = clock;
-    this.deadlines = deadlines;
     this.requests = new Requests(folder.runId(), journal.generation(), attempt, spec);
     this.sampling =
         new Sampling(worker, rewards, spec::due, folder, journal, deadlines, listener, clock);
+    this.actions = new Actions(worker, requests, sampling, folder, deadlines, listener);
     this.checkpoints = new Checkpoints(worker, requests, folder, journal, spec.checkpoint().keep());
     this.watch =
         new RewardWatch(
@@ -151,11 +146,13 @@ final class RunEngine {
     phase(0, Phase.OPEN);
     recover(algorithm, state, cause);
     while (true) {
-      current = algorithm.action(algorithm.stateType().cast(state.algorithm()));
-      if (current instanceof Action.Finish finish) {
+      current =
+          actions.of(algorithm, algorithm.action(algorithm.stateType().cast(state.algorithm())));
+      if (current.action() instanceof Action.Finish finish) {
         return finish(state, finish).result().orElseThrow();
       }
-      state = step(algorithm, state, perform(algorithm, current, state));
+      stopIfInterrupted();
+      state = step(algorithm, state, current.first().in(state));
       if (checkpointIsDue(state)) {
         checkpoint(state, Deadlines.SAVE);
       }
@@ -215,41 +212,11 @@ final class RunEngine {
       Algorithm<S> algorithm, RunState from, RunState goal) throws InterruptedException {
     S state = algorithm.stateType().cast(from.algorithm());
     for (long step = from.step(); step < goal.step(); step++) {
-      current = algorithm.action(state);
-      state = algorithm.next(state, repeat(algorithm, current));
+      current = actions.of(algorithm, algorithm.action(state));
+      stopIfInterrupted();
+      state = algorithm.next(state, current.again().come());
     }
     return state.equals(goal.algorithm());
-  }
-
-  private Outcome repeat(Algorithm<?> algorithm, Action action) throws InterruptedException {
-    stopIfInterrupted();
-    return switch (action) {
-      case Action.Evaluate evaluate ->
-          new Outcome.Evaluated(
-              sampling.answered(
-                  new Round(Round.Kind.EVALUATE, evaluate.iteration()),
-                  evaluate.trajectories().size()));
-      case Action.Collect collect -> {
-        // What was not answered yet is asked now; the rest is only drawn.
-        sampling.collect(requests.sample(collect), collect.iteration(), collect.trajectories());
-        yield new Outcome.Collected();
-      }
-      case Action.Score score ->
-          new Outcome.Rewarded(
-              sampling.score(score.round(), algorithm.trajectories(score.round())).rewards());
-      case Action.AssessValue assess -> new Outcome.Assessed();
-      case Action.FitValue fit -> {
-        fitValue(fit);
-        yield new Outcome.Fitted();
-      }
-      case Action.ImprovePolicy improve -> StepMetrics.outcome(improvePolicy(improve));
-      case Action.Release release -> {
-        worker.release(requests.release(release), Deadlines.RELEASE);
-        yield new Outcome.Released();
-      }
-      case Action.Finish finish ->
-          throw new IllegalStateException("a run that is finished is not gone on with");
-    };
   }
 
   private boolean checkpointIsDue(RunState state) {
@@ -272,27 +239,14 @@ final class RunEngine {
 
   // ------------------------------------------------------------------------------- going forward
 
-  /**
-   * What an action came to.
-   *
-   * @param evaluated of an evaluation
-   * @param iteration the iteration's metrics with the action's in them
-   * @param seconds of the action; the total is added when it is committed
-   */
-  private record Performed(
-      Outcome outcome,
-      Optional<Evaluated> evaluated,
-      IterationMetrics iteration,
-      PhaseSeconds seconds) {}
-
   private <S extends AlgorithmState> RunState step(
-      Algorithm<S> algorithm, RunState state, Performed done) {
+      Algorithm<S> algorithm, RunState state, Actions.Performed done) {
     S next = algorithm.next(algorithm.stateType().cast(state.algorithm()), done.outcome());
     PhaseSeconds seconds = done.seconds().withTotal(sinceLastCommit());
     IterationMetrics iteration = done.iteration().after(seconds);
     List<RunEvent> events = new ArrayList<>();
     done.evaluated().ifPresent(events::add);
-    events.addAll(watch.after(current, done.outcome()));
+    events.addAll(watch.after(current.action(), done.outcome()));
     if (endsIteration(state.algorithm().progress(), next.progress())
         && !iteration.rewards().isEmpty()) {
       events.add(iterationFinished(iteration, next.progress().rewardQueries()));
@@ -354,145 +308,13 @@ final class RunEngine {
   }
 
   private double sinceLastCommit() {
-    return secondsSince(lastCommit);
-  }
-
-  private static double secondsSince(long nanos) {
-    return (System.nanoTime() - nanos) / 1e9;
+    return PhaseSeconds.since(lastCommit);
   }
 
   private static void stopIfInterrupted() throws InterruptedException {
     if (Thread.interrupted()) {
       throw new InterruptedException();
     }
-  }
-
-  private Performed perform(Algorithm<?> algorithm, Action action, RunState state)
-      throws InterruptedException {
-    stopIfInterrupted();
-    IterationMetrics iteration = state.iteration();
-    return switch (action) {
-      case Action.Evaluate evaluate -> evaluate(evaluate, iteration);
-      case Action.Collect collect -> collect(collect);
-      case Action.Score score -> score(algorithm, score, iteration);
-      case Action.AssessValue assess -> assess(assess, iteration);
-      case Action.FitValue fit -> {
-        if (state.algorithm().progress().step() == Step.AHEAD) {
-          phase(fit.iteration(), Phase.VALUE);
-        }
-        yield fit(fit, iteration);
-      }
-      case Action.ImprovePolicy improve -> improve(improve, iteration);
-      case Action.Release release -> {
-        worker.release(requests.release(release), Deadlines.RELEASE);
-        yield new Performed(new Outcome.Released(), Optional.empty(), iteration, PhaseSeconds.NONE);
-      }
-      case Action.Finish finish -> throw new IllegalStateException("finish() does this");
-    };
-  }
-
-  private Performed evaluate(Action.Evaluate action, IterationMetrics iteration)
-      throws InterruptedException {
-    phase(action.iteration(), Phase.EVALUATE);
-    folder.writeEvaluation(action.trajectories());
-    Sampling.Evaluation evaluation =
-        sampling.evaluate(
-            requests.sample(action),
-            action.iteration(),
-            action.trajectories(),
-            (index, image) -> folder.writeSample(action.iteration(), index, image));
-    Sampling.Scores scores = evaluation.scores();
-    List<Double> kls = evaluation.drawn().kls();
-    SampleSeconds seconds =
-        new SampleSeconds(evaluation.drawn().seconds(), scores.seconds(), scores.metrics().busy());
-    Evaluated evaluated =
-        new Evaluated(
-            action.iteration(),
-            Interval.of(scores.present()),
-            scores.rewards(),
-            StepMetrics.mean(kls, Double::doubleValue),
-            kls,
-            seconds,
-            scores.metrics());
-    return new Performed(
-        new Outcome.Evaluated(scores.rewards()),
-        Optional.of(evaluated),
-        iteration,
-        PhaseSeconds.of(seconds));
-  }
-
-  private Performed collect(Action.Collect action) {
-    phase(action.iteration(), Phase.SAMPLE);
-    Sampling.Drawn drawn =
-        sampling.collect(requests.sample(action), action.iteration(), action.trajectories());
-    return new Performed(
-        new Outcome.Collected(),
-        Optional.empty(),
-        IterationMetrics.NONE,
-        PhaseSeconds.ofSampling(drawn.seconds()));
-  }
-
-  private Performed score(Algorithm<?> algorithm, Action.Score action, IterationMetrics iteration)
-      throws InterruptedException {
-    phase(action.iteration(), Phase.SCORE);
-    Sampling.Scores scores = sampling.score(action.round(), algorithm.trajectories(action.round()));
-    return new Performed(
-        new Outcome.Rewarded(scores.rewards()),
-        Optional.empty(),
-        iteration.with(scores.present(), scores.metrics()),
-        PhaseSeconds.ofScoring(scores.seconds(), scores.metrics().busy()));
-  }
-
-  private Performed assess(Action.AssessValue action, IterationMetrics iteration) {
-    phase(action.iteration(), Phase.VALUE);
-    long start = System.nanoTime();
-    int trajectories = action.targets().size();
-    EvaluateResponse response =
-        worker.evaluate(requests.assess(action), deadlines.assess(trajectories));
-    deadlines.assessed(trajectories, Duration.ofNanos(System.nanoTime() - start));
-    return new Performed(
-        new Outcome.Assessed(),
-        Optional.empty(),
-        iteration.with(StepMetrics.of(response)),
-        PhaseSeconds.ofValue(secondsSince(start)));
-  }
-
-  private Performed fit(Action.FitValue action, IterationMetrics iteration) {
-    long start = System.nanoTime();
-    FitValueResponse response = fitValue(action);
-    return new Performed(
-        new Outcome.Fitted(),
-        Optional.empty(),
-        iteration.with(StepMetrics.of(response, iteration.quality())),
-        PhaseSeconds.ofValue(secondsSince(start)));
-  }
-
-  private Performed improve(Action.ImprovePolicy action, IterationMetrics iteration) {
-    phase(action.iteration(), Phase.POLICY);
-    long start = System.nanoTime();
-    ImprovePolicyResponse response = improvePolicy(action);
-    return new Performed(
-        StepMetrics.outcome(response),
-        Optional.empty(),
-        iteration.with(StepMetrics.of(response, action.klWeight())),
-        PhaseSeconds.ofPolicy(secondsSince(start)));
-  }
-
-  private FitValueResponse fitValue(Action.FitValue action) {
-    long start = System.nanoTime();
-    FitValueResponse response =
-        worker.fitValue(requests.fit(action), deadlines.fit(action.steps(), action.batch()));
-    deadlines.fitted(action.steps(), action.batch(), Duration.ofNanos(System.nanoTime() - start));
-    return response;
-  }
-
-  private ImprovePolicyResponse improvePolicy(Action.ImprovePolicy action) {
-    long start = System.nanoTime();
-    ImprovePolicyResponse response =
-        worker.improvePolicy(
-            requests.improve(action), deadlines.improve(action.steps(), action.batch()));
-    deadlines.improved(action.steps(), action.batch(), Duration.ofNanos(System.nanoTime() - start));
-    return response;
   }
 
   private static boolean endsIteration(Progress before, Progress after) {
@@ -503,7 +325,7 @@ final class RunEngine {
   private RunEvent.IterationFinished iterationFinished(
       IterationMetrics iteration, int rewardQueries) {
     return new RunEvent.IterationFinished(
-        current.iteration(),
+        current.action().iteration(),
         iteration.policy().isEmpty() ? "warmup" : "train",
         rewardQueries,
         Interval.of(iteration.rewards()),
@@ -564,23 +386,6 @@ final class RunEngine {
 
   /** For errors: what was going on. */
   private String doing() {
-    if (!open) {
-      return "while opening the model";
-    }
-    if (saving) {
-      return "while writing a checkpoint";
-    }
-    String in = current.iteration() == 0 ? "" : " in iteration " + current.iteration();
-    return switch (current) {
-      case Action.Evaluate evaluate ->
-          "while evaluating after " + evaluate.iteration() + " iterations";
-      case Action.Collect collect -> "while sampling" + in;
-      case Action.Score score -> "while the scores of iteration " + score.round() + " were awaited";
-      case Action.AssessValue assess -> "while assessing the value" + in;
-      case Action.FitValue fit -> "while fitting the value" + in;
-      case Action.ImprovePolicy improve -> "while improving the policy" + in;
-      case Action.Release release -> "while releasing trajectories" + in;
-      case Action.Finish finish -> "while exporting";
-    };
+    return saving ? "while writing a checkpoint" : current.doing();
   }
 }

@@ -215,7 +215,7 @@ final class Sampling implements AutoCloseable {
         },
         deadlines.sample(trajectories.size()));
     deadlines.sampled(trajectories.size(), Duration.ofNanos(System.nanoTime() - start));
-    return new Drawn(List.copyOf(kls), seconds(start));
+    return new Drawn(List.copyOf(kls), PhaseSeconds.since(start));
   }
 
   /** The images of a collection that lies before the checkpoint. */
@@ -233,7 +233,7 @@ final class Sampling implements AutoCloseable {
   private Scores await(Round round, Begun begun, long start) throws InterruptedException {
     try (RewardLog log = begun.log()) {
       List<List<Answer>> answers = begun.round().await();
-      return new Scores(sum.of(round, answers), begun.round().metrics(), seconds(start));
+      return new Scores(sum.of(round, answers), begun.round().metrics(), PhaseSeconds.since(start));
     }
   }
 
@@ -250,10 +250,6 @@ final class Sampling implements AutoCloseable {
       Thread.currentThread().interrupt();
       throw new CancellationException("interrupted while images waited for their scores");
     }
-  }
-
-  private static double seconds(long since) {
-    return (System.nanoTime() - since) / 1e9;
   }
 
   private static Image image(ImageChunk chunk, int index) {

@@ -30,6 +30,7 @@ class FloorsTest {
    */
   private static final Set<String> SPEAK_TO_WORKERS =
       Set.of(
+          "dev.vard.run.Actions",
           "dev.vard.run.Checkpoints",
           "dev.vard.run.Requests",
           "dev.vard.run.RunEngine",
