@@ -17,10 +17,11 @@ public final class ApiProperties {
   /**
    * The properties that a context needs for its HTTP server.
    *
-   * @throws SettingsException if the server must not listen there
+   * @throws SettingsException if the server must not listen there, or would let nothing through
    */
   public static Map<String, Object> of(ServeSettings settings) {
     Exposure.check(settings);
+    Limits.check(settings);
     // Micronaut has -1 for any free port.
     int port = settings.httpPort() == 0 ? -1 : settings.httpPort();
     Map<String, Object> properties = new HashMap<>();
