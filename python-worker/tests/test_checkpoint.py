@@ -367,13 +367,13 @@ def test_a_checkpoint_of_format_2_is_read(client: Client, tiny_sd: Path, tmp_pat
     assert go_on(restored, tmp_path / "one") == go_on(client, tmp_path / "other")
 
 
-@pytest.mark.parametrize(("format_", "by"), [(1, None), (4, "9.1.0")])
-def test_a_format_that_is_not_known_is_refused_by_name(trained: Client, tmp_path: Path, format_: int, by: str | None) -> None:
+@pytest.mark.parametrize(("format_", "by", "code"), [(1, None, pb.CORRUPT_CHECKPOINT), (4, "9.1.0", pb.NEWER_STATE)])
+def test_a_format_that_is_not_known_is_refused_by_name(trained: Client, tmp_path: Path, format_: int, by: str | None, code: int) -> None:
     folder = save(trained, tmp_path / "c")
     manifest = json.loads((folder / MANIFEST).read_text())
     content = {"format": format_, "files": manifest["files"]} | ({"written_by": by} if by else {})
     (folder / MANIFEST).write_text(json.dumps({**content, "sha256": fingerprint(content)}))
-    with refused(pb.CORRUPT_CHECKPOINT) as caught:
+    with refused(code) as caught:
         restore(trained, folder, "r")
     assert f"its format is {format_}" in caught.value.message
     assert "reads 2 and 3" in caught.value.message

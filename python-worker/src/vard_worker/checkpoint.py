@@ -229,7 +229,7 @@ def trajectory(name: dict[str, object], i: int, held: dict[str, Tensor], session
 
 
 def verify(folder: Path) -> int:
-    """The checkpoint's format. Raises CHECKPOINT_NOT_FOUND, CORRUPT_CHECKPOINT or UNSAFE_CHECKPOINT, naming the file."""
+    """The checkpoint's format. Raises CHECKPOINT_NOT_FOUND, CORRUPT_CHECKPOINT, UNSAFE_CHECKPOINT or NEWER_STATE, naming the file."""
     if not folder.is_dir():
         raise WorkerError(Code.CHECKPOINT_NOT_FOUND, f"{folder}: no such folder", "path")
     present = {file.name: file for file in sorted(folder.iterdir())}
@@ -281,9 +281,9 @@ def corrupt(folder: Path, why: str) -> WorkerError:
 def unknown_format(folder: Path, written_as: int, by: object) -> WorkerError:
     known = " and ".join(map(str, sorted(READERS)))
     cure = f"resume the run with vard {by}, which wrote it" if by else "resume the run with the version of vard that wrote it"
-    return WorkerError(
-        Code.CORRUPT_CHECKPOINT, f"{folder}: its format is {written_as}; this worker ({__version__}) reads {known}; {cure}, or start a new run", "path"
-    )
+    # A newer one is whole: a run that set it aside as damaged would begin again.
+    code = Code.NEWER_STATE if written_as > FORMAT else Code.CORRUPT_CHECKPOINT
+    return WorkerError(code, f"{folder}: its format is {written_as}; this worker ({__version__}) reads {known}; {cure}, or start a new run", "path")
 
 
 def trained(module: nn.Module) -> dict[str, Tensor]:

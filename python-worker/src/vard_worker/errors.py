@@ -30,6 +30,7 @@ class Code(IntEnum):
     STORAGE = 14
     INTERNAL = 15
     INCONSISTENT = 16
+    NEWER_STATE = 17
 
 
 class WorkerError(Exception):

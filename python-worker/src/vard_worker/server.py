@@ -54,6 +54,7 @@ STATUS = {
     Code.OUT_OF_MEMORY: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Code.STORAGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Code.INCONSISTENT: grpc.StatusCode.FAILED_PRECONDITION,
+    Code.NEWER_STATE: grpc.StatusCode.FAILED_PRECONDITION,
     Code.NOT_FINITE: grpc.StatusCode.ABORTED,
     Code.CANCELLED: grpc.StatusCode.CANCELLED,
     Code.INTERNAL: grpc.StatusCode.INTERNAL,

@@ -101,7 +101,8 @@ public final class RunException extends RuntimeException {
                 TRAJECTORY_EXISTS,
                 CANCELLED ->
                 Remedy.RESTART_WORKER;
-            case CHECKPOINT_NOT_FOUND, CORRUPT_CHECKPOINT, UNSAFE_CHECKPOINT -> Remedy.LOOK;
+            case CHECKPOINT_NOT_FOUND, CORRUPT_CHECKPOINT, UNSAFE_CHECKPOINT, NEWER_STATE ->
+                Remedy.LOOK;
             case INVALID_ARGUMENT,
                 MODEL_NOT_LOADABLE,
                 NOT_FINITE,
@@ -129,6 +130,7 @@ public final class RunException extends RuntimeException {
                 CHECKPOINT_NOT_FOUND,
                 CORRUPT_CHECKPOINT,
                 UNSAFE_CHECKPOINT,
+                NEWER_STATE,
                 INVALID_ARGUMENT,
                 MODEL_NOT_LOADABLE,
                 NOT_FINITE,

@@ -495,6 +495,25 @@ class SupervisedRunTest {
   }
 
   @Test
+  void shouldNotSetANewerCheckpointAside() throws IOException {
+    worker.refuse(ExportRequest.class, ErrorCode.STORAGE, "no space left on device");
+    run();
+    worker.relent(ExportRequest.class);
+    List<String> kept = checkpoints();
+    worker.refuse(RestoreRequest.class, ErrorCode.NEWER_STATE, "its format is 4");
+
+    RunEnd paused = run();
+
+    assertThat(paused.status()).isEqualTo(RunStatus.PAUSED);
+    assertThat(paused.code()).isEqualTo(RunException.NEWER_STATE);
+    assertThat(paused.reason()).contains("its format is 4");
+    assertThat(checkpoints()).isEqualTo(kept);
+
+    worker.relent(RestoreRequest.class);
+    assertThat(run().status()).isEqualTo(RunStatus.DONE);
+  }
+
+  @Test
   void shouldRemoveWhatAKillLeftBehind() throws IOException {
     Files.createDirectories(folder().resolve("checkpoints/.0002-000009-g1.3f"));
     Files.createDirectories(folder().resolve("checkpoints/0002-000009-g1"));
