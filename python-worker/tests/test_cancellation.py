@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -15,6 +16,7 @@ from safetensors.torch import load_file
 from conftest import Client, images, open_request, ratios, refused
 from vard.v1 import worker_pb2 as pb
 from vard.v1 import worker_pb2_grpc
+from vard_serving.front import request
 from vard_worker.checkpoint import ADAPTER, OPTIMIZERS, STATE, TRAJECTORIES, VALUE
 from vard_worker.sampling import denoise
 from vard_worker.server import Settings, start
@@ -164,6 +166,32 @@ def test_a_cancelled_call_that_still_waits_for_its_turn_is_never_begun(worker: w
     waiting.add_done_callback(lambda _: gone.set())
     waiting.cancel()
     assert gone.wait(60)
+    begun = len(steps)
+    while len(steps) < begun + 2:  # Some time passes before its turn: what the client knows, the server hears of later.
+        time.sleep(0.01)
     busy.cancel()
     assert [session.session_id for session in worker.Describe(pb.DescribeRequest()).sessions] == ["busy"]
     worker.Close(pb.CloseRequest(session_id="busy"))
+
+
+def test_a_cancellation_that_comes_together_with_the_request_is_not_lost() -> None:
+    """Both are there when the event loop looks: the call ends, and does not go on with the request."""
+
+    class Context:
+        def __init__(self) -> None:
+            self.arrived: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async def read(self) -> bytes:
+            return await self.arrived
+
+    async def scenario() -> None:
+        context = Context()
+        call = asyncio.ensure_future(request(context, 60.0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        context.arrived.set_result(b"request")
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+    asyncio.run(scenario())
