@@ -31,6 +31,8 @@ class Chain(ABC):
     """Of the networks that it can read: ``diffusion`` (x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε) or ``flow`` (x_s = (1 - s) x_0 + s ε)."""
     default_eta: ClassVar[float]
     takes_eta: ClassVar[bool] = True
+    most_eta: ClassVar[float] = 1.0
+    """Above it a step would overshoot, or be the root of a negative number."""
 
     scheduler: SchedulerMixin
     eta: float

@@ -27,6 +27,9 @@ SUPPORTED = ("FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler"
 """Solvers of one and the same flow. Which of them a checkpoint was saved with says nothing of the network."""
 POSITIVE = ("shift", "flow_shift", "base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len")
 LARGEST = 1e6
+SMALLEST_SIGMA = 0.01
+"""Of the noise that a step draws at η = 1. A step with less is the ODE's: its noise shows in no picture, and a KL that is divided by
+its square would be most of what a trajectory pays. Saved schedules have such steps: the last level of Stable Diffusion 3 but 0 is 0.001."""
 
 
 class StochasticScheduler(FlowMatchEulerDiscreteScheduler):
@@ -45,6 +48,13 @@ class StochasticScheduler(FlowMatchEulerDiscreteScheduler):
         """a, b and σ of each step, shape (3, T), float64, from ``sigmas`` (T+1,), the last of which is 0."""
         raise NotImplementedError
 
+    def steps(self) -> Tensor:
+        """The same, but for steps with next to no noise, which are the ODE's: x' = x + v ds."""
+        table = self.coefficients()
+        ds = self.sigmas.double().diff()
+        ode = torch.stack([torch.ones_like(ds), ds, torch.zeros_like(ds)])
+        return torch.where(table[2] < SMALLEST_SIGMA * self.eta, ode, table)
+
     def set_timesteps(
         self,
         num_inference_steps: int | None = None,
@@ -55,7 +65,7 @@ class StochasticScheduler(FlowMatchEulerDiscreteScheduler):
     ) -> None:
         # Pipelines look for these names before they give them.
         super().set_timesteps(num_inference_steps, device, sigmas, mu, timesteps)
-        self.table = self.coefficients().to(torch.float32)
+        self.table = self.steps().to(torch.float32)
 
     def at(self, k: int) -> None:
         """Makes step ``k`` the next."""
@@ -119,7 +129,7 @@ class FlowChain(Chain):
         if not (0 < s[0] <= 1 and (s.diff() < 0).all() and s[-1] == 0 and s.isfinite().all()):
             raise ValueError("its noise levels do not go down from at most 1 to 0; correct shift, base_shift, max_shift, shift_terminal or the kind of sigmas")
         scheduler.eta = eta
-        scheduler.table = scheduler.coefficients().to(torch.float32)
+        scheduler.table = scheduler.steps().to(torch.float32)
         self.scheduler, self.eta = scheduler, eta
         self.timesteps = scheduler.timesteps.to(device, torch.float32)
         self.level = scheduler.sigmas[:-1].to(device, torch.float32)
@@ -187,10 +197,12 @@ class FlowChain(Chain):
 
 
 class FlowSde(FlowChain):
-    """The SDE of Flow-GRPO; η is its noise level, 0.7 in its authors' runs."""
+    """The SDE of Flow-GRPO; η is its noise level: 0.7 in its authors' runs, √2 draws as much noise as the flow's own (g = √(2s / (1 - s)),
+    the memoryless one of Adjoint Matching, arXiv 2409.08861)."""
 
     kind = "flow-sde"
     default_eta = 0.7
+    most_eta = 1.5
     scheduler_class = FlowSdeScheduler
 
 
