@@ -367,7 +367,7 @@ def test_a_checkpoint_of_format_2_is_read(client: Client, tiny_sd: Path, tmp_pat
     assert go_on(restored, tmp_path / "one") == go_on(client, tmp_path / "other")
 
 
-@pytest.mark.parametrize(("format_", "by", "code"), [(1, None, pb.CORRUPT_CHECKPOINT), (4, "9.1.0", pb.NEWER_STATE)])
+@pytest.mark.parametrize(("format_", "by", "code"), [(1, None, pb.CORRUPT_CHECKPOINT), (5, "9.1.0", pb.NEWER_STATE)])
 def test_a_format_that_is_not_known_is_refused_by_name(trained: Client, tmp_path: Path, format_: int, by: str | None, code: int) -> None:
     folder = save(trained, tmp_path / "c")
     manifest = json.loads((folder / MANIFEST).read_text())
@@ -376,5 +376,5 @@ def test_a_format_that_is_not_known_is_refused_by_name(trained: Client, tmp_path
     with refused(code) as caught:
         restore(trained, folder, "r")
     assert f"its format is {format_}" in caught.value.message
-    assert "reads 2 and 3" in caught.value.message
+    assert "reads 2, 3, 4" in caught.value.message
     assert (f"vard {by}" if by else "the version of vard that wrote it") in caught.value.message

@@ -45,6 +45,21 @@ GOLDEN = {
         vard=(0.00593378767, 0.00684761442, 0.00647571171, 0.00712145539),
         clipped_ratio=(0.0501844548, 0.102701858, 0.000214947533),
     ),
+    "sd, lookahead": Golden(
+        "tiny-sd", changes={"value": pb.ValueConfig(kind=pb.ValueConfig.CONV, input=pb.ValueConfig.LOOKAHEAD)},
+        fit=(0.549999952, 0.599664688, 0.624444544, 0.598188341),
+        vard=(0.00540226046, 0.00611571129, 0.00620439276, 0.00578575488),
+        clipped_ratio=(0.050162144, 0.103569523, 0.000199537302),
+    ),
+    "sd3, lookahead, encoder": Golden(
+        "tiny-sd3", changes={
+            "sampler": pb.SamplerConfig(kind=pb.SamplerConfig.FLOW_SDE, eta=0.7),
+            "value": pb.ValueConfig(kind=pb.ValueConfig.ENCODER, input=pb.ValueConfig.LOOKAHEAD),
+        },
+        fit=(0.549999952, 0.599452972, 0.624083281, 0.597994983),
+        vard=(0.00701689441, 0.00688936561, 0.00652704854, 0.00586286979),
+        clipped_ratio=(0.0500017144, 0.100006469, -1.20783227e-07),
+    ),
     "ddpm": Golden(
         "tiny-ddpm", changes={"sampler": pb.SamplerConfig(kind=pb.SamplerConfig.DDPM, guidance=1.0)}, prompts=("",),
         fit=(0.549999952, 0.599778414, 0.624668241, 0.598720253),
@@ -61,7 +76,7 @@ GOLDEN = {
         "tiny-sd3", changes={"sampler": pb.SamplerConfig(kind=pb.SamplerConfig.FLOW_SDE, eta=0.7)},
         fit=(0.549999952, 0.599480271, 0.62404692, 0.597722709),
         vard=(0.0054688612, 0.00499367854, 0.00513650058, 0.00392580079),
-        clipped_ratio=(0.0500042289, 0.100009441, 2.14712463e-06),
+        clipped_ratio=(0.0500004217, 0.100006156, -7.76666752e-07),
     ),
     "sd3, cps, encoder": Golden(
         "tiny-sd3-clip", changes={"sampler": pb.SamplerConfig(kind=pb.SamplerConfig.FLOW_CPS, eta=0.7), "value": pb.ValueConfig(kind=pb.ValueConfig.ENCODER)},
@@ -92,5 +107,5 @@ def test_the_first_losses_are_the_recorded_ones(client: Client, family: str, tmp
     losses = {"fit": list(fit), "vard": vard, "clipped_ratio": clipped_ratio}
     recorded = {name: list(getattr(golden, name)) for name in losses}
     # Machines differ in the last bits, and AdamW's first steps divide small gradients by themselves: with and without AVX-512 the losses were up
-    # to 5e-4 apart.
-    assert losses == {name: pytest.approx(numbers, rel=2e-3, abs=1e-6) for name, numbers in recorded.items()}
+    # to 5e-4 apart; those of the value's fit were not.
+    assert losses == {name: pytest.approx(numbers, rel=1e-5 if name == "fit" else 2e-3, abs=1e-6) for name, numbers in recorded.items()}

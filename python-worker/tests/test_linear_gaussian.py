@@ -89,13 +89,15 @@ class ShiftPolicies(Policies):
 class LinearValue(nn.Module):
     """V(x, t) = w_t·x + b_t, which holds the true value function."""
 
+    looks_ahead = False
+
     def __init__(self, state_timesteps: Tensor) -> None:
         super().__init__()
         self.timesteps = state_timesteps
         self.weight = nn.Parameter(torch.zeros(STEPS + 1, 4))
         self.bias = nn.Parameter(torch.zeros(STEPS + 1))
 
-    def forward(self, x: Tensor, t_B: Tensor, condition: None) -> Tensor:
+    def forward(self, x: Tensor, t_B: Tensor, condition: None, clean: None = None) -> Tensor:
         state = (self.timesteps[None] == t_B[:, None]).int().argmax(1)
         return (self.weight[state] * x.flatten(1)).sum(1) + self.bias[state]
 

@@ -91,7 +91,7 @@ def test_states_are_kept_as_asked_and_are_the_chain_that_was_drawn(client: Clien
     assert (client.sample(IDS) == drawn).all()
     # The ratio of the first step is 1: its log-probabilities are those of the states that were kept.
     ratio = ClippedRatio(advantage=(2.0,) * 4, clip=1e-3)
-    step = session.improve_policy(IDS, ratio, 0.0, Descent(1, 8, 1e-3, seed=1), lambda: False)[0]
+    step = session.improve_policy(IDS, ratio, 0.0, Descent(1, 8, 1e-3, seed=1), lambda: False).steps[0]
     assert step.metrics["objective"] == pytest.approx(-2.0, abs=1e-4)
     assert step.metrics["clipped"] == 0.0
     restored = restore(client, save(client, tmp_path / "c"), "restored")

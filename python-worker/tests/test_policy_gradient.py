@@ -21,8 +21,9 @@ OBJECTIVES = {
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("value", ["CONV", "ENCODER"])
-def test_autograd_agrees_with_finite_differences(opened: Client, tiny_sd, objective: str, value: str) -> None:
-    config = pb.ValueConfig(kind=pb.ValueConfig.Kind.Value(value), width=16)
+@pytest.mark.parametrize("sees", ["STATE", "LOOKAHEAD"])
+def test_autograd_agrees_with_finite_differences(opened: Client, tiny_sd, objective: str, value: str, sees: str) -> None:
+    config = pb.ValueConfig(kind=pb.ValueConfig.Kind.Value(value), width=16, input=pb.ValueConfig.Input.Value(sees))
     session = in_float64(opened, tiny_sd, config)
     held, pairs = list(session.trajectories.values()), [(0, 0), (1, 2), (2, 4), (0, 3)]
     parameters = session.model.policies.parameters()

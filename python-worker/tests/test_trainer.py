@@ -44,7 +44,7 @@ def test_a_policy_step_in_pieces_is_the_whole_one(opened: Client, tiny_sd: Path,
     ends = []
     for size in (0, micro_batch):
         session = fresh(opened, tiny_sd)
-        told = session.improve_policy(IDS, OBJECTIVES[objective], 0.3, descent(size), never)
+        told = session.improve_policy(IDS, OBJECTIVES[objective], 0.3, descent(size), never).steps
         ends.append((told, [parameter.detach().clone() for parameter in session.model.policies.parameters()]))
         del opened.handler.sessions["f64"]
     (whole, weights), (pieces, others) = ends

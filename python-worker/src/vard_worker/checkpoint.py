@@ -158,6 +158,8 @@ def write(session: Session, folder: Path) -> None:
     for i, (name, trajectory) in enumerate(session.trajectories.items()):
         names.append({"id": name, "prompt": trajectory.prompt, "kl": trajectory.kl})
         tensors |= {f"{i}.states": trajectory.states, f"{i}.log_probs": trajectory.log_probs}
+        if trajectory.clean is not None:
+            tensors[f"{i}.clean"] = trajectory.clean
     write_tensors(tensors, folder / TRAJECTORIES)
     state = {
         "weights": session.weights,
@@ -224,8 +226,11 @@ def trajectory(name: dict[str, object], i: int, held: dict[str, Tensor], session
         raise ValueError(f"trajectory {name['id']} has states of shape {tuple(states.shape)}")
     if states.dtype != DTYPES[kept.dtype]:
         raise ValueError(f"trajectory {name['id']} has states of {states.dtype}, and {kept.dtype} is what it was to be kept in")
+    clean = held[f"{i}.clean"] if session.value is not None and session.value.looks_ahead else None
+    if clean is not None and (clean.shape != states.shape or clean.dtype != states.dtype):
+        raise ValueError(f"trajectory {name['id']} looks ahead to {clean.dtype} of shape {tuple(clean.shape)}, and its states are not like that")
     place = torch.device("cpu") if kept.device == "cpu" else session.model.device
-    return Trajectory(name["prompt"], states.to(place), log_probs.to(session.model.device), name["kl"])
+    return Trajectory(name["prompt"], states.to(place), log_probs.to(session.model.device), name["kl"], None if clean is None else clean.to(place))
 
 
 def verify(folder: Path) -> int:
@@ -279,7 +284,7 @@ def corrupt(folder: Path, why: str) -> WorkerError:
 
 
 def unknown_format(folder: Path, written_as: int, by: object) -> WorkerError:
-    known = " and ".join(map(str, sorted(READERS)))
+    known = ", ".join(map(str, sorted(READERS)))
     cure = f"resume the run with vard {by}, which wrote it" if by else "resume the run with the version of vard that wrote it"
     # A newer one is whole: a run that set it aside as damaged would begin again.
     code = Code.NEWER_STATE if written_as > FORMAT else Code.CORRUPT_CHECKPOINT

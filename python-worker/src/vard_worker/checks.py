@@ -10,9 +10,10 @@ import math
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-from vard_worker.chains import CHAINS
+from vard_worker.chains import CHAINS, Chain
 from vard_worker.errors import Code, WorkerError, invalid
-from vard_worker.settings import DTYPES, Load, OpenSettings
+from vard_worker.kl_budget import KlBudget
+from vard_worker.settings import DTYPES, INPUTS, Load, OpenSettings
 from vard_worker.trainer import Descent
 from vard_worker.trajectories import Sampling, Target
 
@@ -58,10 +59,11 @@ def check_open(settings: OpenSettings) -> None:
     finite("sampler.guidance", sampler.guidance, least=1.0)
     if sampler.eta is not None:
         finite("sampler.eta", sampler.eta, least=0.0)
-        if sampler.eta > 1:
-            raise invalid("sampler.eta", f"{sampler.eta:g}; give a number from 0 to 1")
+        # Which chain is the model's own is known when its folder has been looked at.
+        check_eta(sampler.eta, max((chain for chain in CHAINS.values() if sampler.kind in (None, chain.kind)), key=lambda chain: chain.most_eta))
     if settings.value is not None:
         one_of("value.kind", settings.value.kind, ("conv", "encoder"))
+        one_of("value.input", settings.value.input, INPUTS)
         width = settings.value.width
         if width is not None:
             in_range("value.width", width, 1, MAX_WIDTH)
@@ -71,19 +73,25 @@ def check_open(settings: OpenSettings) -> None:
     one_of("trajectories.device", kept.device, ("model", "cpu"))
 
 
-def check_sampling(sampling: Sampling) -> None:
+def check_eta(eta: float, chain: type[Chain]) -> None:
+    if eta > chain.most_eta:
+        raise invalid("sampler.eta", f"{eta:g}; give a number from 0 to {chain.most_eta:g} for {chain.kind}")
+
+
+def check_sampling(sampling: Sampling, trajectories: str = "trajectories", batch: str = "batch") -> None:
+    """``trajectories`` and ``batch`` are what the request calls them."""
     if not sampling.specs:
-        raise invalid("trajectories", "empty; name at least one")
-    in_range("trajectories", len(sampling.specs), 1, MAX_TRAJECTORIES)
-    in_range("batch", sampling.batch, 1, MAX_BATCH)
+        raise invalid(trajectories, "empty; name at least one")
+    in_range(trajectories, len(sampling.specs), 1, MAX_TRAJECTORIES)
+    in_range(batch, sampling.batch, 1, MAX_BATCH)
     ids = [spec.id for spec in sampling.specs]
     if not all(ids) or len(set(ids)) < len(ids):
-        raise invalid("trajectories.id", "each needs an id of its own")
+        raise invalid(f"{trajectories}.id", "each needs an id of its own")
     if max(map(len, ids)) > MAX_ID:
-        raise invalid("trajectories.id", f"one has {max(map(len, ids))} characters; {MAX_ID} are the most")
+        raise invalid(f"{trajectories}.id", f"one has {max(map(len, ids))} characters; {MAX_ID} are the most")
     longest = max(len(spec.prompt) for spec in sampling.specs)
     if longest > MAX_PROMPT:
-        raise invalid("trajectories.prompt", f"one has {longest} characters; {MAX_PROMPT} are the most")
+        raise invalid(f"{trajectories}.prompt", f"one has {longest} characters; {MAX_PROMPT} are the most")
 
 
 def check_descent(descent: Descent) -> None:
@@ -93,9 +101,20 @@ def check_descent(descent: Descent) -> None:
         raise invalid("steps", f"{descent.steps} of batch {descent.batch} are more than {MAX_PAIRS} (trajectory, t) pairs; give several requests")
     in_range("micro_batch", descent.micro_batch, 0, MAX_BATCH)
     finite("learning_rate", descent.learning_rate, above=0.0)
-    if descent.learning_rate > MAX_LEARNING_RATE:
-        raise invalid("learning_rate", f"{descent.learning_rate:g} is above {MAX_LEARNING_RATE:g}")
+    finite("final_learning_rate", descent.final_learning_rate, least=0.0)
+    for field in ("learning_rate", "final_learning_rate"):
+        rate = getattr(descent, field)
+        if rate > MAX_LEARNING_RATE:
+            raise invalid(field, f"{rate:g} is above {MAX_LEARNING_RATE:g}")
     finite("max_gradient_norm", descent.max_gradient_norm, least=0.0)
+
+
+def check_budget(budget: KlBudget) -> None:
+    finite("kl_budget.aim", budget.aim, above=0.0)
+    finite("kl_budget.least", budget.least, least=0.0)
+    if budget.least > budget.aim:
+        raise invalid("kl_budget.least", f"{budget.least:g} is above the aim, {budget.aim:g}")
+    check_sampling(budget.probes, "kl_budget.probes", "kl_budget.batch")
 
 
 def check_load(load: Load) -> None:

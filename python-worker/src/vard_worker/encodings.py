@@ -14,10 +14,17 @@ MOST_BYTES = 256 << 20
 
 
 class Encodings:
-    """What ``encode`` makes of prompts, by the prompts that it was given together: their company may change the bits."""
+    """What ``encode`` makes of prompts, by the prompts that it was given together: their company may change the bits. ``abridge`` makes an
+    encoding of one prompt that says the same in less."""
 
-    def __init__(self, encode: Callable[[list[str]], Condition | None], most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self,
+        encode: Callable[[list[str]], Condition | None],
+        most_bytes: int = MOST_BYTES,
+        abridge: Callable[[Condition], Condition] = lambda condition: condition,
+    ) -> None:
         self._encode = encode
+        self._abridge = abridge
         self._most = most_bytes
         self._held: OrderedDict[tuple[str, ...], Condition | None] = OrderedDict()
         self._bytes = 0
@@ -36,11 +43,12 @@ class Encodings:
         return condition
 
     def apart(self, prompts: Sequence[str]) -> Condition | None:
-        """Each encoded on its own, so that the bits do not depend on its company."""
+        """Each encoded on its own, so that the bits do not depend on its company, and abridged."""
         alone = {prompt: self.together([prompt]) for prompt in dict.fromkeys(prompts)}
-        parts = [alone[prompt] for prompt in prompts]
-        if parts[0] is None:
+        short = {prompt: self._abridge(condition) for prompt, condition in alone.items() if condition is not None}
+        if not short:
             return None
+        parts = [short[prompt] for prompt in prompts]
         return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
 
     def __contains__(self, prompts: Sequence[str]) -> bool:

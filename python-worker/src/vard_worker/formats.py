@@ -1,6 +1,7 @@
 """How a checkpoint's settings were written, by the format that its manifest names.
 
-3   ``settings``: the worker's own (``settings.to_json``)
+4   ``settings``: the worker's own (``settings.to_json``)
+3   the same, before value networks looked ahead: what is absent has its default
 2   ``open``: the JSON of the protocol's OpenRequest of that time, which left out what was 0 or empty, an η of 0 too
 """
 
@@ -19,7 +20,7 @@ from vard_worker.settings import (
     to_json,
 )
 
-FORMAT = 3
+FORMAT = 4
 """What is written."""
 
 Json = dict[str, Any]
@@ -64,6 +65,10 @@ def of_format_2(state: Json) -> OpenSettings:
     return settings
 
 
+def of_format_3(state: Json) -> OpenSettings:
+    return from_json(state["settings"])
+
+
 def of_value(value: Fields) -> ValueSettings:
     settings = ValueSettings({"CONV": "conv", "ENCODER": "encoder"}[value.take("kind")], value.take("width", None))
     value.must_be_empty()
@@ -84,5 +89,5 @@ class Fields:
             raise ValueError(f"unknown keys: {', '.join(sorted(self._left))}")
 
 
-READERS: dict[int, Callable[[Json], OpenSettings]] = {2: of_format_2, 3: lambda state: from_json(state["settings"])}
+READERS: dict[int, Callable[[Json], OpenSettings]] = {2: of_format_2, 3: of_format_3, 4: of_format_3}
 """By format."""

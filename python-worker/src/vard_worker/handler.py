@@ -21,6 +21,7 @@ from vard.v1 import worker_pb2 as pb
 from vard_worker import __version__, canaries, checkpoint, translate
 from vard_worker.checks import (
     MAX_BATCH,
+    check_budget,
     check_descent,
     check_load,
     check_new_session,
@@ -218,12 +219,14 @@ class WorkerHandler:
         ids, descent = distinct("trajectory_ids", request.trajectory_ids), translate.descent(request)
         check_descent(descent)
         finite("kl_weight", request.kl_weight, least=0.0)
-        objective = translate.objective(request)
+        objective, budget = translate.objective(request), translate.kl_budget(request)
+        if budget is not None:
+            check_budget(budget)
 
         def do() -> Message:
             started = time.monotonic()
-            steps = session.improve_policy(ids, objective, request.kl_weight, descent, cancelled)
-            return pb.ImprovePolicyResponse(steps=map(translate.policy_step, steps), seconds=time.monotonic() - started)
+            phase = session.improve_policy(ids, objective, request.kl_weight, descent, cancelled, budget)
+            return pb.ImprovePolicyResponse(**translate.policy_phase(phase), seconds=time.monotonic() - started)
 
         yield self._change(session, request, pb.ImprovePolicyResponse, do)
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from vard_worker import chains, model_files, model_folder
 from vard_worker.chains import Chain, noise_schedule
+from vard_worker.checks import check_eta
 from vard_worker.errors import WorkerError, invalid, is_out_of_memory
 from vard_worker.families import FAMILIES, Family
 from vard_worker.model import Model
@@ -73,6 +74,7 @@ def make_chain(kind: type[Chain], family: Family, sampler: SamplerSettings, chec
             f"{sampler.steps} from the scheduler's steps_offset on begin at timestep {first:g}, beyond the {trained} it was trained for; give fewer",
         )
     eta = kind.default_eta if sampler.eta is None else sampler.eta
+    check_eta(eta, kind)
     kind.check_eta(scheduler, eta)
     try:
         chain = kind(scheduler, eta, family.device)

@@ -44,7 +44,7 @@ class Model:
     def __post_init__(self) -> None:
         parts = {name: part for name, part in self.family.networks().items() if part is not self.net}
         self.residence = Residence(parts, self.device, self.offload)
-        self.encodings = Encodings(self._encode)
+        self.encodings = Encodings(self._encode, abridge=self.family.abridged)
 
     @property
     def net(self) -> nn.Module:
@@ -67,7 +67,8 @@ class Model:
         return self.encodings.together(prompts)
 
     def condition(self, prompts: list[str]) -> Condition | None:
-        """Encodes prompts for training: each on its own and once, so that the bits do not depend on its company."""
+        """Encodes prompts for training: each on its own and once, so that the bits do not depend on its company, and abridged where the
+        family can: the network's output is then the same to rounding."""
         # Once for all of them: where they are moved for it, the encoders are larger than what they say.
         with self.residence.encoding() if any([prompt] not in self.encodings for prompt in prompts) else nullcontext():
             return self.encodings.apart(prompts)
@@ -79,6 +80,15 @@ class Model:
     def predict(self, x_BCHW: Tensor, t: Tensor, condition: Condition | None) -> Tensor:
         """The network's output at the chain's time ``t`` (a scalar, or (B,)), after guidance; of x's shape and dtype."""
         return self.family.predict(x_BCHW, t, condition)
+
+    def lookahead(self, x_BCHW: Tensor, state_B: Tensor, condition: Condition | None) -> Tensor:
+        """x̂_0, what the pretrained network says of the clean sample from the chain's states ``state_B``; x itself where that is the
+        finished one. Shape (B, C, H, W), differentiable in x."""
+        step_B = state_B.clamp(max=self.chain.steps - 1)
+        with self.reference():
+            output = self.predict(x_BCHW, self.chain.timesteps[step_B], condition)
+        finished_B = state_B == self.chain.steps
+        return torch.where(finished_B.view(-1, 1, 1, 1), x_BCHW, self.chain.clean(output, x_BCHW, step_B))
 
     def decode(self, x_BCHW: Tensor) -> np.ndarray:
         """Finished latents to RGB images, uint8, shape (B, height, width, 3): as many together as ``DECODED_PIXELS`` allow."""

@@ -65,6 +65,12 @@ class Policies:
         moved = [layer.lora_B[ADAPTER].weight.any() for layer in self.layers().values()]
         return bool(moved) and not torch.stack(moved).any()
 
+    def scale(self, factor: float) -> None:
+        """Makes the trained adapter's change of every weight ``factor`` times as large."""
+        with torch.no_grad():
+            for layer in self.layers().values():
+                layer.lora_B[ADAPTER].weight.mul_(factor)
+
     def exported(self) -> tuple[dict[str, Tensor], dict[str, object]]:
         """Weights and metadata, as pipelines save them."""
         metadata = self.net.peft_config[ADAPTER].to_dict()

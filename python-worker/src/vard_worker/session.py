@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from vard_worker.assessment import Quality, quality
 from vard_worker.checks import check_open
 from vard_worker.errors import Cancellation, Code, WorkerError, invalid, stop_if
 from vard_worker.finite import demand_finite
+from vard_worker.kl_budget import Held, KlBudget, KlWeight, hold
 from vard_worker.loading import load
 from vard_worker.model import Model
 from vard_worker.objectives.base import Need, Objective
@@ -22,8 +24,8 @@ from vard_worker.roots import Roots
 from vard_worker.sampling import denoise
 from vard_worker.settings import OpenSettings
 from vard_worker.trainer import Descent, Loss, Trainer, frozen, stratified_pairs
-from vard_worker.trajectories import Sampling, Target, Trajectory, at
-from vard_worker.value import value_network
+from vard_worker.trajectories import Sampling, Target, Trajectory, at, clean_at
+from vard_worker.value import ValueNetwork, value_network
 from vard_worker.weights import check_weights, fingerprint
 
 CHUNK_BYTES = 1 << 20
@@ -61,6 +63,17 @@ class PolicyStep:
 
 
 @dataclass(frozen=True)
+class PolicyPhase:
+    """What a request for improvement came to."""
+
+    steps: list[PolicyStep]
+    eta: float
+    """η after the last step."""
+    held: Held
+    """How the policy was held to its budget; nothing where it has none."""
+
+
+@dataclass(frozen=True)
 class Description:
     """What a session is; the fields are the protocol's ``SessionDescription``."""
 
@@ -88,7 +101,7 @@ class Description:
 class Session:
     settings: OpenSettings
     model: Model
-    value: nn.Module | None
+    value: ValueNetwork | None
     policy_optimizer: torch.optim.Optimizer
     value_optimizer: torch.optim.Optimizer | None
     weights: str = ""
@@ -147,12 +160,12 @@ class Session:
 
         The trajectories join the session after the last one is done: all or none.
         """
-        if not self.model.family.prompted and any(spec.prompt for spec in sampling.specs):
-            raise invalid("trajectories.prompt", "this model takes no prompt; leave it empty")
+        self._takes(sampling)
         kept: dict[str, Trajectory] = {}
+        looks_ahead = self.value is not None and self.value.looks_ahead
         for start in range(0, len(sampling.specs), sampling.batch):
             specs = sampling.specs[start : start + sampling.batch]
-            drawn, finished = denoise(self.model, specs, sampling, self.settings.trajectories, cancelled)
+            drawn, finished = denoise(self.model, specs, sampling, self.settings.trajectories, cancelled, looks_ahead)
             if sampling.retain:
                 kept.update(zip((spec.id for spec in specs), drawn, strict=True))
             kls = [trajectory.kl for trajectory in drawn] if sampling.measure_kl else []
@@ -221,16 +234,28 @@ class Session:
 
     def _value_of(self, held: Sequence[Trajectory], pairs: Sequence[tuple[int, int]]) -> Tensor:
         """V at (trajectory, state) pairs, shape (B,)."""
-        t = self.model.chain.state_timesteps[[k for _, k in pairs]]
-        return self.value(at(held, pairs, self.model.device), t, self.model.condition([held[i].prompt for i, _ in pairs]))
+        t, device = self.model.chain.state_timesteps[[k for _, k in pairs]], self.model.device
+        clean = clean_at(held, pairs, device) if self.value.looks_ahead else None
+        return self.value(at(held, pairs, device), t, self.model.condition([held[i].prompt for i, _ in pairs]), clean)
 
     # ------------------------------------------------------------------------------------------------ policy
 
-    def improve_policy(self, ids: Sequence[str], objective: Objective, kl_weight: float, descent: Descent, cancelled: Cancellation) -> list[PolicyStep]:
-        """Gradient steps on the adapter, over (trajectory, t) pairs with t stratified and x_t detached."""
+    def improve_policy(
+        self,
+        ids: Sequence[str],
+        objective: Objective,
+        kl_weight: float,
+        descent: Descent,
+        cancelled: Cancellation,
+        budget: KlBudget | None = None,
+    ) -> PolicyPhase:
+        """Gradient steps on the adapter, over (trajectory, t) pairs with t stratified and x_t detached; then the budget is held."""
         held = self._held(ids)
         self._meets(objective, held)
-        model, steps = self.model, []
+        if budget is not None:
+            self._takes(budget.probes)
+        model, steps, kept = self.model, [], Held([], 1.0)
+        weight = KlWeight(kl_weight, None if budget is None else budget.aim)
         generator = torch.Generator("cpu").manual_seed(descent.seed)
         pairs = stratified_pairs(len(held), model.chain.steps, descent.steps * descent.batch, generator, cancelled)
         at_start = model.policies.at_start()
@@ -242,15 +267,27 @@ class Session:
                 drawn = batch.tolist()
 
                 def loss_of(rows: slice, drawn: list[tuple[int, int]] = drawn, noise: Tensor | None = noise) -> tuple[Tensor, dict[str, Tensor]]:
-                    part = Batch(model, self.value, held, drawn[rows], kl_weight, None if noise is None else noise[rows])
+                    part = Batch(model, self.value, held, drawn[rows], weight.now(), None if noise is None else noise[rows])
                     terms = prepared.loss(part)
                     return terms.loss, {"kl": terms.kl_B.mean(), "objective": terms.objective, **terms.metrics}
 
                 steps.append(self._policy_step(trainer, loss_of))
+                weight.saw(steps[-1].kl_per_trajectory)
             demand_finite("the adapter", model.policies.weights().items(), "lower algorithm.policy.learning-rate, or use float32")
             if at_start:
                 canaries.check_first_improvement(self, steps[0])
-        return steps
+            if budget is not None:
+                probes = budget.probes
+                kept = hold(model.policies, budget, lambda: self._mean_kl(probes, cancelled))
+        return PolicyPhase(steps, weight.eta, kept)
+
+    def _mean_kl(self, sampling: Sampling, cancelled: Cancellation) -> float:
+        """Nats a trajectory, of fresh ones that are not kept."""
+        kls: list[float] = []
+        for start in range(0, len(sampling.specs), sampling.batch):
+            drawn, _ = denoise(self.model, sampling.specs[start : start + sampling.batch], sampling, self.settings.trajectories, cancelled)
+            kls += [cast(float, trajectory.kl) for trajectory in drawn]
+        return sum(kls) / len(kls)
 
     def _policy_step(self, trainer: Trainer, loss_of: Loss) -> PolicyStep:
         step = trainer.step(loss_of)
@@ -284,6 +321,10 @@ class Session:
                 "trajectory_id",
             )
         return [self.trajectories[trajectory_id] for trajectory_id in ids]
+
+    def _takes(self, sampling: Sampling) -> None:
+        if not self.model.family.prompted and any(spec.prompt for spec in sampling.specs):
+            raise invalid("trajectories.prompt", "this model takes no prompt; leave it empty")
 
     def _needs_value(self) -> None:
         if self.value is None:

@@ -12,6 +12,7 @@ import torch
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """By the names that settings give them."""
+INPUTS = ("state", "lookahead")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class ValueSettings:
     """"conv" or "encoder"."""
     width: int | None = None
     """Channels of its layers; None for the kind's default."""
+    input: str = "state"
+    """What it sees, one of ``INPUTS``: the state x_t, or beside it the look-ahead to the clean sample."""
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,17 @@ class Descent:
     max_gradient_norm: float = 0.0
     """Gradients are scaled down to this L2 norm; 0 for no bound."""
     seed: int = 0
+    final_learning_rate: float = 0.0
+    """Of the last step; the rate falls linearly to it. 0 for one that stays."""
     micro_batch: int = 0
     """Pairs that go through the networks together; gradients accumulate over the batch. 0 for all of it."""
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        if self.final_learning_rate == 0 or self.steps == 1:
+            return self.learning_rate
+        done = step / (self.steps - 1)
+        return self.learning_rate * (1 - done) + self.final_learning_rate * done
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,7 @@ class Trainer:
         self._optimizer = optimizer
         self._descent = descent
         self._undo = all_or_nothing(optimizer)
+        self._done = 0
 
     def __enter__(self) -> Trainer:
         self._undo.__enter__()
@@ -92,7 +102,8 @@ class Trainer:
         if not math.isfinite(total) or not math.isfinite(norm):
             raise WorkerError(Code.NOT_FINITE, f"the loss became {total:g} and its gradient's norm {norm:g}; lower the learning rate, or use float32")
         for group in self._optimizer.param_groups:
-            group["lr"] = self._descent.learning_rate
+            group["lr"] = self._descent.rate(self._done)
+        self._done += 1
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         return Step(total, norm, told)

@@ -11,9 +11,10 @@ from vard.v1 import worker_pb2 as pb
 from vard_worker import objectives
 from vard_worker.assessment import Quality
 from vard_worker.errors import WorkerError, invalid
+from vard_worker.kl_budget import KlBudget
 from vard_worker.objectives import Objective
 from vard_worker.planning.plan import Plan
-from vard_worker.session import Description, Images, PolicyStep
+from vard_worker.session import Description, Images, PolicyPhase, PolicyStep
 from vard_worker.settings import (
     AdapterSettings,
     Load,
@@ -37,6 +38,7 @@ CHAINS = {
     pb.SamplerConfig.FLOW_CPS: "flow-cps",
 }
 VALUES = {pb.ValueConfig.CONV: "conv", pb.ValueConfig.ENCODER: "encoder"}
+INPUTS = {pb.ValueConfig.INPUT_UNSPECIFIED: "state", pb.ValueConfig.STATE: "state", pb.ValueConfig.LOOKAHEAD: "lookahead"}
 
 
 def open_settings(request: pb.OpenRequest) -> OpenSettings:
@@ -71,12 +73,26 @@ def open_settings(request: pb.OpenRequest) -> OpenSettings:
 
 
 def value_settings(value: pb.ValueConfig) -> ValueSettings:
-    return ValueSettings(known("value.kind", pb.ValueConfig.Kind, value.kind, VALUES), value.width or None)
+    return ValueSettings(
+        kind=known("value.kind", pb.ValueConfig.Kind, value.kind, VALUES),
+        width=value.width or None,
+        input=known("value.input", pb.ValueConfig.Input, value.input, INPUTS),
+    )
 
 
 def sampling(request: pb.SampleRequest) -> Sampling:
-    specs = (TrajectorySpec(spec.id, spec.prompt, spec.seed) for spec in request.trajectories)
-    return Sampling(tuple(specs), request.batch, request.retain, request.measure_kl)
+    return Sampling(specs(request.trajectories), request.batch, request.retain, request.measure_kl)
+
+
+def specs(trajectories: Iterable[pb.TrajectorySpec]) -> tuple[TrajectorySpec, ...]:
+    return tuple(TrajectorySpec(spec.id, spec.prompt, spec.seed) for spec in trajectories)
+
+
+def kl_budget(request: pb.ImprovePolicyRequest) -> KlBudget | None:
+    if not request.HasField("kl_budget"):
+        return None
+    budget = request.kl_budget
+    return KlBudget(budget.aim, Sampling(specs(budget.probes), budget.batch, measure_kl=True, drawn=False), budget.least)
 
 
 def targets(messages: Iterable[pb.Target]) -> list[Target]:
@@ -84,7 +100,8 @@ def targets(messages: Iterable[pb.Target]) -> list[Target]:
 
 
 def descent(request: pb.FitValueRequest | pb.ImprovePolicyRequest) -> Descent:
-    return Descent(request.steps, request.batch, request.learning_rate, request.max_gradient_norm, request.seed, request.micro_batch)
+    last = request.final_learning_rate if isinstance(request, pb.ImprovePolicyRequest) else 0.0
+    return Descent(request.steps, request.batch, request.learning_rate, request.max_gradient_norm, request.seed, last, request.micro_batch)
 
 
 def objective(request: pb.ImprovePolicyRequest) -> Objective:
@@ -94,6 +111,11 @@ def objective(request: pb.ImprovePolicyRequest) -> Objective:
         raise invalid("named", f"missing; give one of the kinds {', '.join(sorted(objectives.OBJECTIVES))}")
     series = {name: list(one.values) for name, one in request.named.series.items()}
     return objectives.build(request.named.kind, dict(request.named.numbers), series, trajectories)
+
+
+def policy_phase(phase: PolicyPhase) -> dict[str, object]:
+    """The fields of an ``ImprovePolicyResponse``."""
+    return {"steps": map(policy_step, phase.steps), "kl_weight": phase.eta, "probed_kl": phase.held.measured, "scale": phase.held.scale}
 
 
 def policy_step(step: PolicyStep) -> pb.PolicyStep:

@@ -23,6 +23,8 @@ Tokens = Callable[[Condition | None], Tensor | None]
 """What of a condition tells about the prompt, (B, L, D)."""
 SMALLEST_MAP = 4
 """Feature maps are halved while both sides are above this."""
+LARGEST_CLEAN = 4.0
+"""Bound on what is looked ahead to, in units of a latent's deviation: from near-pure noise x̂_0 may be an order of magnitude larger."""
 
 
 class Modulation(nn.Module):
@@ -61,13 +63,30 @@ class Block(nn.Module):
         return h_BCHW + residual
 
 
-class ConvValue(nn.Module):
+class ValueNetwork(nn.Module):
+    """V(x_t, t, c); one that ``looks_ahead`` sees ``Model.lookahead`` beside the state."""
+
+    looks_ahead: bool
+
+    def forward(self, x_BCHW: Tensor, t_B: Tensor, condition: Condition | None, clean_BCHW: Tensor | None = None) -> Tensor:
+        """Shape (B,), differentiable in both tensors; ``clean_BCHW`` is what lies ahead, and is given to those alone that look."""
+        raise NotImplementedError
+
+
+class ConvValue(ValueNetwork):
     """A small convolutional network on latents; as deep as the latent's size asks for."""
 
-    def __init__(self, latent_shape: tuple[int, int, int], condition_width: int | None, tokens: Tokens, width: int = CONV_WIDTH) -> None:
+    def __init__(
+        self,
+        latent_shape: tuple[int, int, int],
+        condition_width: int | None,
+        tokens: Tokens,
+        width: int = CONV_WIDTH,
+        looks_ahead: bool = False,
+    ) -> None:
         super().__init__()
-        self.tokens = tokens
-        channels, sides = latent_shape[0], min(latent_shape[1:])
+        self.tokens, self.looks_ahead = tokens, looks_ahead
+        channels, sides = latent_shape[0] * (1 + looks_ahead), min(latent_shape[1:])
         self.modulation = Modulation(width, condition_width)
         self.stem = nn.Conv2d(channels, width, 3, padding=1)
         self.blocks = nn.ModuleList([Block(width, width)])
@@ -80,10 +99,9 @@ class ConvValue(nn.Module):
         self.downs.append(nn.Identity())
         self.head = Head(width, width)
 
-    def forward(self, x_BCHW: Tensor, t_B: Tensor, condition: Condition | None) -> Tensor:
-        """Shape (B,)."""
+    def forward(self, x_BCHW: Tensor, t_B: Tensor, condition: Condition | None, clean_BCHW: Tensor | None = None) -> Tensor:
         modulation_BW = self.modulation(t_B, self.tokens(condition))
-        h = self.stem(x_BCHW)
+        h = self.stem(x_BCHW if clean_BCHW is None else torch.cat([x_BCHW, bounded(clean_BCHW)], dim=1))
         for down, block in zip(self.downs, self.blocks, strict=True):
             h = block(down(h), modulation_BW)
         return self.head(h, modulation_BW)
@@ -105,7 +123,7 @@ class Head(nn.Module):
         return self.out(F.silu(self.hidden(torch.cat([pooled_BC, modulation_BW], dim=1))))[:, 0]
 
 
-class EncoderValue(nn.Module):
+class EncoderValue(ValueNetwork):
     """A head on the features that the pretrained denoising network's frozen encoder makes of x_t.
 
     ``encode`` maps (x, t, condition) to a feature map of ``channels`` channels, with the adapter switched off. It holds
@@ -119,30 +137,36 @@ class EncoderValue(nn.Module):
         condition_width: int | None,
         tokens: Tokens,
         width: int = ENCODER_WIDTH,
+        looks_ahead: bool = False,
     ) -> None:
         super().__init__()
-        self.encode, self.tokens = encode, tokens
+        self.encode, self.tokens, self.looks_ahead = encode, tokens, looks_ahead
         self.modulation = Modulation(width, condition_width)
-        self.project = nn.Conv2d(channels, width, 1)
+        self.project = nn.Conv2d(channels * (1 + looks_ahead), width, 1)
         self.block = Block(width, width)
         self.head = Head(width, width)
 
-    def forward(self, x_BCHW: Tensor, t_B: Tensor, condition: Condition | None) -> Tensor:
-        """Shape (B,)."""
+    def forward(self, x_BCHW: Tensor, t_B: Tensor, condition: Condition | None, clean_BCHW: Tensor | None = None) -> Tensor:
         modulation_BW = self.modulation(t_B, self.tokens(condition))
         # The encoder knows no timestep before 0: x_0 is, to it, a state with next to no noise.
-        features = self.encode(x_BCHW, t_B.clamp(min=0), condition).to(self.project.weight.dtype)
-        return self.head(self.block(self.project(features), modulation_BW), modulation_BW)
+        features = self.encode(x_BCHW, t_B.clamp(min=0), condition)
+        if clean_BCHW is not None:
+            features = torch.cat([features, self.encode(bounded(clean_BCHW), torch.zeros_like(t_B), condition)], dim=1)
+        return self.head(self.block(self.project(features.to(self.project.weight.dtype)), modulation_BW), modulation_BW)
 
 
-def value_network(settings: ValueSettings, model: Model, seed: int) -> nn.Module:
+def bounded(clean_BCHW: Tensor) -> Tensor:
+    return clean_BCHW.clamp(-LARGEST_CLEAN, LARGEST_CLEAN)
+
+
+def value_network(settings: ValueSettings, model: Model, seed: int) -> ValueNetwork:
     """The value network that the settings name, with first weights drawn from ``seed``."""
-    family = model.family
+    family, looks_ahead = model.family, settings.input == "lookahead"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if settings.kind == "conv":
-            network = ConvValue(family.latent_shape, family.condition_width, family.tokens, settings.width or CONV_WIDTH)
+            network = ConvValue(family.latent_shape, family.condition_width, family.tokens, settings.width or CONV_WIDTH, looks_ahead)
         else:
             encode, channels = model.encoder()
-            network = EncoderValue(encode, channels, family.condition_width, family.tokens, settings.width or ENCODER_WIDTH)
+            network = EncoderValue(encode, channels, family.condition_width, family.tokens, settings.width or ENCODER_WIDTH, looks_ahead)
     return network.to(model.device)

@@ -14,11 +14,14 @@ from vard_worker.families import configs
 from vard_worker.families.base import DIFFUSERS_WEIGHTS, TRANSFORMERS_WEIGHTS, Condition, Features, Part
 from vard_worker.families.configs import Config
 from vard_worker.families.features import reached
+from vard_worker.families.joint_attention import LastTokenCounts
 from vard_worker.families.latents import latent_size
 from vard_worker.families.transformer import JOINT_ATTENTION, TransformerFamily, dynamic_shift
 from vard_worker.finite import demand_finite
 
 CLIP = ("CLIPTextModelWithProjection",)
+ABSENT = 256
+"""Tokens that the pipeline reads as zeros where its T5 is absent: its default ``max_sequence_length``."""
 CLIP_TOKENIZERS = ("CLIPTokenizer", "CLIPTokenizerFast")
 
 
@@ -48,6 +51,12 @@ class StableDiffusion3(TransformerFamily):
         units = latent_size(height, width, factor * patch, (config.sample_size // patch,) * 2, most=config.pos_embed_max_size)
         self.latent_shape = (config.in_channels, units[0] * patch, units[1] * patch)
         self.image_shape = (self.latent_shape[1] * factor, self.latent_shape[2] * factor, 3)
+        # Attention with weighed tokens is slower than without: a larger picture has little to win.
+        self.abridges = pipeline.text_encoder_3 is None and units[0] * units[1] < ABSENT
+        if self.abridges:
+            # A second attention is of the image alone, but is told the same.
+            for attention in [part for block in self.net.transformer_blocks for part in (block.attn, block.attn2) if part is not None]:
+                attention.set_processor(LastTokenCounts(attention.processor))
 
     @classmethod
     def check(cls, root: Path, checkpoint: str) -> None:
@@ -91,11 +100,25 @@ class StableDiffusion3(TransformerFamily):
         )
         return {"prompts": encoded, "pooled": pooled} | ({"empty": empty, "empty_pooled": empty_pooled} if guided else {})
 
+    def abridged(self, condition: Condition) -> Condition:
+        """With one token of zeros for all of the absent T5's. They have no position, so they are equal, and stay so from block to block."""
+        if not self.abridges:
+            return condition
+        return {key: tensor[:, : 1 - ABSENT] if key in ("prompts", "empty") else tensor for key, tensor in condition.items()}
+
     def tokens(self, condition: Condition) -> Tensor:
         return condition["pooled"][:, None]
 
     def call(self, x_BCHW: Tensor, t_B: Tensor, prompts: Tensor, pooled: Tensor) -> Tensor:
-        return self.net(hidden_states=x_BCHW, timestep=t_B, encoder_hidden_states=prompts, pooled_projections=pooled, return_dict=False)[0]
+        short = self.abridges and prompts.shape[1] < ABSENT
+        return self.net(
+            hidden_states=x_BCHW,
+            timestep=t_B,
+            encoder_hidden_states=prompts,
+            pooled_projections=pooled,
+            joint_attention_kwargs={"times": ABSENT} if short else None,
+            return_dict=False,
+        )[0]
 
     def predict(self, x_BCHW: Tensor, t: Tensor, condition: Condition) -> Tensor:
         t_B = t.expand(len(x_BCHW))

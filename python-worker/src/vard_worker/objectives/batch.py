@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vard_worker.chains.gaussian import kl, log_prob
 from vard_worker.families import Condition
 from vard_worker.model import Model
 from vard_worker.objectives.base import Terms
 from vard_worker.trajectories import Trajectory, at
+from vard_worker.value import ValueNetwork
 
 
 @dataclass
@@ -21,7 +22,7 @@ class Batch:
     """A batch, or micro-batch, of B pairs. Everything lies on the model's device; states are detached."""
 
     model: Model
-    network: nn.Module | None
+    network: ValueNetwork | None
     """The value network, frozen, where the session has one."""
     held: Sequence[Trajectory]
     """The request's trajectories."""
@@ -102,7 +103,8 @@ class Batch:
         """V(x, t, c) of the pairs' prompts, shape (B,), at the states ``state_B`` of the chain, T the finished one; it needs
         ``Need.VALUE``."""
         assert self.network is not None, "an objective that uses the value network needs Need.VALUE"
-        return self.network(x_BCHW, self.model.chain.state_timesteps[state_B], self.condition)
+        clean = self.model.lookahead(x_BCHW, state_B, self.condition) if self.network.looks_ahead else None
+        return self.network(x_BCHW, self.model.chain.state_timesteps[state_B], self.condition, clean)
 
     def of(self, series: Sequence[float]) -> Tensor:
         """Each pair's number of a series that has one for each trajectory, shape (B,)."""

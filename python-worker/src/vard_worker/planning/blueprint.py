@@ -24,13 +24,13 @@ from vard_worker.model_files import read_json
 from vard_worker.policies import Policies
 from vard_worker.roots import Roots
 from vard_worker.settings import DTYPES, ModelSettings, OpenSettings
-from vard_worker.value import value_network
+from vard_worker.value import ValueNetwork, value_network
 
 CONFIGURATIONS = ("*.json", "*.txt")
 """What is fetched of a model of the hub: no weights."""
 
 
-def model_of(settings: OpenSettings, fake: FakeTensorMode, roots: Roots) -> tuple[Model, nn.Module | None]:
+def model_of(settings: OpenSettings, fake: FakeTensorMode, roots: Roots) -> tuple[Model, ValueNetwork | None]:
     """What ``loading.load`` and ``value_network`` would make, with the same refusals, of ``fake`` tensors; the chain's numbers
     are real."""
     model, sampler = settings.model, settings.sampler

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ from vard_worker.roots import Roots
 from vard_worker.settings import DTYPES, Load, OpenSettings
 from vard_worker.trainer import frozen
 from vard_worker.trajectories import Trajectory
+from vard_worker.value import ValueNetwork
 
 PROMPT = "a prompt"
 CUDA_CONTEXT = 1 << 30
@@ -94,7 +95,7 @@ def choose_device_loosely(name: str) -> torch.device:
 
 
 class Planner:
-    def __init__(self, settings: OpenSettings, load: Load, model: Model, value: nn.Module | None, device: torch.device) -> None:
+    def __init__(self, settings: OpenSettings, load: Load, model: Model, value: ValueNetwork | None, device: torch.device) -> None:
         self._settings, self._load = settings, load
         self._model, self._value, self._device = model, value, device
         self._offload = settings.model.offload and device.type != "cpu"
@@ -166,7 +167,8 @@ class Planner:
     def _state_bytes(self) -> int:
         channels, height, width = self._model.latent_shape
         states = self._model.chain.steps + 1
-        return self._load.trajectories * states * channels * height * width * DTYPES[self._settings.trajectories.dtype].itemsize
+        each = 1 if self._value is None else 1 + self._value.looks_ahead
+        return self._load.trajectories * each * states * channels * height * width * DTYPES[self._settings.trajectories.dtype].itemsize
 
     # ------------------------------------------------------------------------------------------------ what each phase adds
 
@@ -216,7 +218,9 @@ class Planner:
         rows = self._load.value_batch
         condition = self._model.condition([PROMPT] * rows)
         t = torch.zeros(rows, dtype=self._model.chain.timesteps.dtype)
-        (cast(Any, self._value)(self._x(rows), t, condition) - torch.zeros(rows)).square().mean().backward()
+        value = cast(ValueNetwork, self._value)
+        clean = self._x(rows) if value.looks_ahead else None
+        (value(self._x(rows), t, condition, clean) - torch.zeros(rows)).square().mean().backward()
 
     def _improve(self) -> None:
         model, rows = self._model, self._load.policy_batch

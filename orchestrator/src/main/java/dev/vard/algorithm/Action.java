@@ -1,6 +1,7 @@
 package dev.vard.algorithm;
 
 import java.util.List;
+import java.util.Optional;
 
 /** What is to be done next. */
 public sealed interface Action {
@@ -45,7 +46,10 @@ public sealed interface Action {
   /**
    * Improve the policy.
    *
+   * @param learningRate of the first step
+   * @param finalLearningRate of the last one
    * @param klWeight η, in units of normalised reward a nat
+   * @param klBudget what the policy is held to; empty where η alone bounds the KL
    */
   record ImprovePolicy(
       int iteration,
@@ -54,11 +58,22 @@ public sealed interface Action {
       int steps,
       int batch,
       double learningRate,
+      double finalLearningRate,
       double maxGradientNorm,
       long seed,
       double klWeight,
+      Optional<KlBudget> klBudget,
       Objective objective)
       implements Change {}
+
+  /**
+   * A KL that the policy is held to.
+   *
+   * @param aim nats per trajectory; above it the adapter is scaled back
+   * @param least below it the adapter is scaled up to the aim; 0 for never
+   * @param probes fresh trajectories on which the KL is measured
+   */
+  record KlBudget(double aim, double least, List<Trajectory> probes) {}
 
   /** Forget trajectories. */
   record Release(int iteration, long operation, List<String> trajectoryIds) implements Change {}

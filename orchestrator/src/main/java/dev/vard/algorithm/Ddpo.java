@@ -62,19 +62,24 @@ public final class Ddpo implements Algorithm<DdpoState> {
       case EVALUATE -> new Action.Evaluate(iteration, schedule.evaluation());
       case COLLECT -> new Action.Collect(iteration, operation, schedule.training(iteration));
       case SCORE -> new Action.Score(iteration, state.scored() + 1);
-      case IMPROVE ->
-          new Action.ImprovePolicy(
-              iteration,
-              operation,
-              rewarded(state).stream().map(Scored::id).toList(),
-              policy.steps(),
-              policy.batch(),
-              policy.learningRate(iteration, schedule.staleness() + 1, schedule.iterations()),
-              policy.maxGradientNorm(),
-              schedule.seeds().of(Purpose.IMPROVE, iteration, 0),
-              state.kl().weight(),
-              new Objective(
-                  OBJECTIVE, Map.of("clip", spec.clip()), Map.of("advantage", advantages(state))));
+      case IMPROVE -> {
+        int first = schedule.staleness() + 1;
+        double rate = policy.learningRate(iteration, first, schedule.iterations());
+        yield new Action.ImprovePolicy(
+            iteration,
+            operation,
+            rewarded(state).stream().map(Scored::id).toList(),
+            policy.steps(),
+            policy.batch(),
+            rate,
+            rate * policy.phaseRate(),
+            policy.maxGradientNorm(),
+            schedule.seeds().of(Purpose.IMPROVE, iteration, 0),
+            state.kl().weight(),
+            controller.budget(schedule, iteration),
+            new Objective(
+                OBJECTIVE, Map.of("clip", spec.clip()), Map.of("advantage", advantages(state))));
+      }
       case RELEASE ->
           new Action.Release(iteration, operation, state.fresh().stream().map(Scored::id).toList());
       case FINISH -> new Action.Finish(iteration);
@@ -100,14 +105,13 @@ public final class Ddpo implements Algorithm<DdpoState> {
           toScore(state.with(progress.changed(Step.SCORE)));
       case Outcome.Rewarded(List<OptionalDouble> rewards) when progress.step() == Step.SCORE ->
           toScore(rewarded(state, rewards));
-      case Outcome.Improved(List<Double> kls, Map<String, Double> metrics)
-          when progress.step() == Step.IMPROVE ->
+      case Outcome.Improved improved when progress.step() == Step.IMPROVE ->
           new DdpoState(
               progress.changed(Step.RELEASE),
               state.scored(),
               state.fresh(),
               state.history(),
-              controller.next(state.kl(), kls));
+              controller.next(state.kl(), improved));
       case Outcome.Released() when progress.step() == Step.RELEASE -> {
         yield new DdpoState(
             afterRelease(progress.changed(Step.RELEASE)),

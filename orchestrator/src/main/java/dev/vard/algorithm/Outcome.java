@@ -43,11 +43,18 @@ public sealed interface Outcome {
    * Of {@link Action.ImprovePolicy}.
    *
    * @param kls each step's estimate of the trajectory's KL in nats
+   * @param klWeight η after the last step
+   * @param probed the KL in nats that was measured on fresh trajectories, each time; the last one
+   *     is the policy's, unless they were drawn as often as they may be
    * @param metrics the objective's own, by name: means over the second half of the steps
    */
-  record Improved(List<Double> kls, Map<String, Double> metrics) implements Outcome {
+  record Improved(
+      List<Double> kls, double klWeight, List<Double> probed, Map<String, Double> metrics)
+      implements Outcome {
     public Improved {
       kls = finite("KL", kls);
+      probed = finite("measured KL", probed);
+      NotFiniteException.finite(klWeight, "the KL's weight η");
       metrics.forEach((name, value) -> NotFiniteException.finite(value, "the metric " + name));
       metrics = Map.copyOf(metrics);
     }

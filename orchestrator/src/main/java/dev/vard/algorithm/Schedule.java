@@ -73,6 +73,26 @@ final class Schedule {
     return List.copyOf(trajectories);
   }
 
+  /**
+   * Fresh trajectories that the KL of an iteration's policy is measured on: of all prompts in turn.
+   * Where an evaluation follows, of as many of its prompts as it has, so that both come to the same
+   * but for the noise.
+   */
+  List<Trajectory> probes(int iteration, int count) {
+    int images = spec.evaluate().images();
+    boolean evaluated = evaluates(iteration) && images > count;
+    long first = evaluated ? 0 : (iteration - 1L) * count;
+    List<Trajectory> trajectories = new ArrayList<>();
+    for (int i = 0; i < (evaluated ? images : count); i++) {
+      trajectories.add(
+          new Trajectory(
+              "probe-" + i,
+              prompts.get((int) ((first + i) % prompts.size())),
+              seeds.of(Purpose.PROBE, iteration, i)));
+    }
+    return List.copyOf(trajectories);
+  }
+
   /** Whether the model is evaluated after an iteration. */
   boolean evaluates(int iteration) {
     return iteration % spec.evaluate().every() == 0 || iteration == iterations();

@@ -21,7 +21,9 @@ public record Seeds(long run) {
     /** Held out: no training trajectory ever gets such a seed's purpose. */
     EVALUATION(4),
     FIT(5),
-    IMPROVE(6);
+    IMPROVE(6),
+    /** Fresh trajectories that the KL is measured on, and nothing else. */
+    PROBE(7);
 
     private final long number;
 

@@ -6,7 +6,6 @@ import dev.vard.spec.PolicySpec;
 import dev.vard.spec.ValueSpec;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.OptionalDouble;
 
 /**
@@ -59,21 +58,23 @@ public final class Vard implements Algorithm<VardState> {
       case SCORE -> new Action.Score(iteration, state.scored() + 1);
       case ASSESS -> new Action.AssessValue(iteration, targets(state, fresh(state)), value.batch());
       case FIT -> fit(state, value.steps() - (fitsAhead(state) ? value.ahead() : 0), 0);
-      case IMPROVE ->
-          new Action.ImprovePolicy(
-              iteration,
-              operation,
-              toImprove(state),
-              policy.steps(),
-              policy.batch(),
-              policy.learningRate(
-                  iteration,
-                  spec.value().warmup() + schedule.staleness() + 1,
-                  schedule.iterations()),
-              policy.maxGradientNorm(),
-              schedule.seeds().of(Purpose.IMPROVE, iteration, 0),
-              state.kl().weight(),
-              Objective.of(OBJECTIVE));
+      case IMPROVE -> {
+        int first = value.warmup() + schedule.staleness() + 1;
+        double rate = policy.learningRate(iteration, first, schedule.iterations());
+        yield new Action.ImprovePolicy(
+            iteration,
+            operation,
+            toImprove(state),
+            policy.steps(),
+            policy.batch(),
+            rate,
+            rate * policy.phaseRate(),
+            policy.maxGradientNorm(),
+            schedule.seeds().of(Purpose.IMPROVE, iteration, 0),
+            state.kl().weight(),
+            controller.budget(schedule, iteration),
+            Objective.of(OBJECTIVE));
+      }
       case RELEASE ->
           new Action.Release(
               iteration, operation, expired(state).stream().map(Scored::id).toList());
@@ -121,15 +122,14 @@ public final class Vard implements Algorithm<VardState> {
         Progress fitted = progress.changed(Step.IMPROVE);
         yield warmup ? afterLearning(state.with(fitted)) : state.with(fitted);
       }
-      case Outcome.Improved(List<Double> kls, Map<String, Double> metrics)
-          when progress.step() == Step.IMPROVE ->
+      case Outcome.Improved improved when progress.step() == Step.IMPROVE ->
           afterLearning(
               new VardState(
                   progress.changed(Step.RELEASE),
                   state.scored(),
                   state.window(),
                   state.scale(),
-                  controller.next(state.kl(), kls)));
+                  controller.next(state.kl(), improved)));
       case Outcome.Released() when progress.step() == Step.RELEASE -> {
         List<Scored> kept = new ArrayList<>(state.window());
         kept.removeAll(expired(state));

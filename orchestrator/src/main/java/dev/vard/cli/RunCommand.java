@@ -294,7 +294,7 @@ final class RunCommand implements Callable<Integer> {
   private static String closing(RunSpec spec, RunFolder folder, RunResult result) {
     OptionalDouble budget =
         switch (spec.algorithm().kl()) {
-          case KlSpec.KlBudget(double nats) -> OptionalDouble.of(nats);
+          case KlSpec.KlBudget(double nats, int probes) -> OptionalDouble.of(nats);
           case KlSpec.KlWeight weight -> OptionalDouble.empty();
         };
     Optional<Path> report = Optional.of(folder.reportFile()).filter(Files::exists);

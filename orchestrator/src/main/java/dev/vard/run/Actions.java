@@ -268,10 +268,10 @@ final class Actions {
 
   private ImprovePolicyResponse improvePolicy(Action.ImprovePolicy action) {
     long start = System.nanoTime();
+    long passes = requests.passes(action);
     ImprovePolicyResponse response =
-        worker.improvePolicy(
-            requests.improve(action), deadlines.improve(action.steps(), action.batch()));
-    deadlines.improved(action.steps(), action.batch(), Duration.ofNanos(System.nanoTime() - start));
+        worker.improvePolicy(requests.improve(action), deadlines.improve(passes));
+    deadlines.improved(passes, Duration.ofNanos(System.nanoTime() - start));
     return response;
   }
 

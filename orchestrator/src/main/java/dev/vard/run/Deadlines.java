@@ -78,12 +78,15 @@ final class Deadlines {
     fit.measured((long) steps * batch, took);
   }
 
-  Duration improve(int steps, int batch) {
-    return improve.deadline((long) steps * batch);
+  /**
+   * @param passes of pairs of the gradient steps, and of the steps of fresh trajectories
+   */
+  Duration improve(long passes) {
+    return improve.deadline(passes);
   }
 
-  void improved(int steps, int batch, Duration took) {
-    improve.measured((long) steps * batch, took);
+  void improved(long passes, Duration took) {
+    improve.measured(passes, took);
   }
 
   /** The slowest pace of one kind of request. */

@@ -12,6 +12,7 @@ import dev.vard.proto.v1.EvaluateRequest;
 import dev.vard.proto.v1.ExportRequest;
 import dev.vard.proto.v1.FitValueRequest;
 import dev.vard.proto.v1.ImprovePolicyRequest;
+import dev.vard.proto.v1.KlBudget;
 import dev.vard.proto.v1.ModelConfig;
 import dev.vard.proto.v1.OpenRequest;
 import dev.vard.proto.v1.ReleaseRequest;
@@ -108,7 +109,12 @@ final class Requests {
   }
 
   ImprovePolicyRequest improve(Action.ImprovePolicy action) {
-    return ImprovePolicyRequest.newBuilder()
+    ImprovePolicyRequest.Builder request = ImprovePolicyRequest.newBuilder();
+    action.klBudget().map(this::klBudget).ifPresent(request::setKlBudget);
+    if (action.finalLearningRate() != action.learningRate()) {
+      request.setFinalLearningRate(action.finalLearningRate());
+    }
+    return request
         .setSessionId(session)
         .setOperation(action.operation())
         .addAllTrajectoryIds(action.trajectoryIds())
@@ -120,6 +126,21 @@ final class Requests {
         .setKlWeight(action.klWeight())
         .setMicroBatch(spec.algorithm().policy().microBatch().orElse(0))
         .setNamed(objective(action.objective()))
+        .build();
+  }
+
+  /** How much an improvement asks of the network, by which its time is judged. */
+  long passes(Action.ImprovePolicy action) {
+    int probes = action.klBudget().map(budget -> budget.probes().size()).orElse(0);
+    return (long) action.steps() * action.batch() + (long) probes * spec.sampler().steps();
+  }
+
+  private KlBudget klBudget(Action.KlBudget budget) {
+    return KlBudget.newBuilder()
+        .setAim(budget.aim())
+        .setLeast(budget.least())
+        .addAllProbes(trajectories(budget.probes()))
+        .setBatch(spec.sampler().batch())
         .build();
   }
 
@@ -184,16 +205,22 @@ final class Requests {
   }
 
   private SampleRequest.Builder sample(List<Trajectory> trajectories) {
-    SampleRequest.Builder request =
-        SampleRequest.newBuilder().setSessionId(session).setBatch(spec.sampler().batch());
-    for (Trajectory trajectory : trajectories) {
-      request.addTrajectories(
-          TrajectorySpec.newBuilder()
-              .setId(trajectory.id())
-              .setPrompt(trajectory.prompt())
-              .setSeed(trajectory.seed()));
-    }
-    return request;
+    return SampleRequest.newBuilder()
+        .setSessionId(session)
+        .setBatch(spec.sampler().batch())
+        .addAllTrajectories(trajectories(trajectories));
+  }
+
+  private static List<TrajectorySpec> trajectories(List<Trajectory> trajectories) {
+    return trajectories.stream()
+        .map(
+            trajectory ->
+                TrajectorySpec.newBuilder()
+                    .setId(trajectory.id())
+                    .setPrompt(trajectory.prompt())
+                    .setSeed(trajectory.seed())
+                    .build())
+        .toList();
   }
 
   private static List<dev.vard.proto.v1.Target> targets(List<Target> targets) {
@@ -267,6 +294,11 @@ final class Requests {
             switch (value.kind()) {
               case CONV -> ValueConfig.Kind.CONV;
               case ENCODER -> ValueConfig.Kind.ENCODER;
+            })
+        .setInput(
+            switch (value.input()) {
+              case STATE -> ValueConfig.Input.STATE;
+              case LOOKAHEAD -> ValueConfig.Input.LOOKAHEAD;
             })
         .setWidth(value.width().orElse(0))
         .build();

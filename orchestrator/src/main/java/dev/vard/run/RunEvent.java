@@ -91,7 +91,7 @@ public sealed interface RunEvent {
           spec.evaluations(),
           spec.evaluate().images(),
           switch (spec.algorithm().kl()) {
-            case KlSpec.KlBudget(double budget) -> OptionalDouble.of(budget);
+            case KlSpec.KlBudget(double budget, int probes) -> OptionalDouble.of(budget);
             case KlSpec.KlWeight weight -> OptionalDouble.empty();
           },
           time,

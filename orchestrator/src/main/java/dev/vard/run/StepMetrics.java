@@ -8,6 +8,7 @@ import dev.vard.proto.v1.PolicyStep;
 import dev.vard.run.RunEvent.PolicyMetrics;
 import dev.vard.run.RunEvent.TimestepQuality;
 import dev.vard.run.RunEvent.ValueMetrics;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.ToDoubleFunction;
@@ -45,13 +46,25 @@ final class StepMetrics {
         mean(steps, PolicyStep::getKlPerTrajectory),
         klWeight,
         mean(steps, PolicyStep::getGradientNorm),
-        named(steps));
+        metrics(response));
+  }
+
+  /** The objective's own metrics, and how the policy was held to its budget. */
+  private static Map<String, Double> metrics(ImprovePolicyResponse response) {
+    Map<String, Double> metrics = named(secondHalf(response.getStepsList()));
+    if (response.getProbedKlCount() > 0) {
+      metrics.put("measured-kl", response.getProbedKlList().getFirst());
+      metrics.put("scale", response.getScale());
+    }
+    return metrics;
   }
 
   /** What an action that improved the policy came to. */
   static Outcome.Improved outcome(ImprovePolicyResponse response) {
     return new Outcome.Improved(
         response.getStepsList().stream().map(PolicyStep::getKlPerTrajectory).toList(),
+        response.getKlWeight(),
+        response.getProbedKlList(),
         named(secondHalf(response.getStepsList())));
   }
 
@@ -61,7 +74,7 @@ final class StepMetrics {
         .flatMap(step -> step.getMetricsMap().entrySet().stream())
         .collect(
             Collectors.groupingBy(
-                Map.Entry::getKey, Collectors.averagingDouble(Map.Entry::getValue)));
+                Map.Entry::getKey, HashMap::new, Collectors.averagingDouble(Map.Entry::getValue)));
   }
 
   static <T> double mean(List<T> items, ToDoubleFunction<T> number) {

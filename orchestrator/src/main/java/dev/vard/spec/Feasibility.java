@@ -84,6 +84,16 @@ public final class Feasibility {
                     + "algorithm.kl: {weight: 0}"));
       }
     }
+    SamplerSpec.Kind kind = spec.sampler().kind();
+    if ((kind == SamplerSpec.Kind.DDIM || kind == SamplerSpec.Kind.FLOW_CPS)
+        && spec.sampler().eta().orElse(0) > 1) {
+      found.add(
+          new Finding(
+              Keys.ETA,
+              spec.sampler().eta().getAsDouble()
+                  + " is above 1, which only sampler.kind: flow-sde takes; give a number from 0 to"
+                  + " 1"));
+    }
     if (spec.reward().parts().stream().allMatch(part -> part.weight() == 0)) {
       found.add(
           new Finding(
@@ -187,7 +197,7 @@ public final class Feasibility {
                   + " pictures costs the whole budget"));
     }
     switch (spec.algorithm().kl()) {
-      case KlBudget(double budget) when budget < LEAST_BUDGET ->
+      case KlBudget(double budget, int probes) when budget < LEAST_BUDGET ->
           found.add(
               new Finding(Keys.KL_BUDGET, budget + " nats let the pictures change hardly at all"));
       case KlWeight(double weight) when weight > MOST_WEIGHT ->

@@ -146,10 +146,10 @@ final class Keys {
   static final Key<Double> ETA =
       Key.optional(
           "sampler.eta",
-          new Decimal(0, false, 1),
+          new Decimal(0, false, 1.5),
           "1.0; for flow matching 0.7",
           "DDIM's η: 0 deterministic, 1 as stochastic as DDPM; of flow-sde and flow-cps how much noise a"
-              + " step draws, 0 for the ODE. DDPO, and a budget or weight of the KL, need noise: they"
+              + " step draws, 0 for the ODE. At most 1, of flow-sde 1.5. DDPO, and a budget or weight of the KL, need noise: they"
               + " refuse 0. DDPM ignores it.");
   static final Key<Long> SAMPLER_BATCH =
       Key.of("sampler.batch", new Whole(1, 4096), 16L, "Trajectories denoised together.");
@@ -404,6 +404,15 @@ final class Keys {
               ValueSpec.Kind.CONV,
               "The value network: small and convolutional on latents, or a head on the frozen"
                   + " encoder of the denoising network, for large models."));
+  static final Key<ValueSpec.Input> VALUE_INPUT =
+      vard(
+          Key.of(
+              "algorithm.value.input",
+              new Choice<>(ValueSpec.Input.class),
+              ValueSpec.Input.STATE,
+              "What the value network sees: the state x_t, or beside it the look-ahead, what the"
+                  + " pretrained model says of the clean picture from there. It costs a network pass"
+                  + " for each state, and needs fewer queries."));
   static final Key<Long> VALUE_WIDTH =
       vard(
           Key.optional(
@@ -476,6 +485,13 @@ final class Keys {
           1.0,
           "Learning rate of the last iteration, as a share of learning-rate; it falls linearly. 1"
               + " keeps it.");
+  static final Key<Double> PHASE_RATE =
+      Key.of(
+          "algorithm.policy.phase-rate",
+          new Decimal(0, true, 1),
+          1.0,
+          "Learning rate of an iteration's last step, as a share of its first one's; it falls"
+              + " linearly. 1 keeps it.");
   static final Key<Double> POLICY_NORM =
       Key.of(
           "algorithm.policy.max-gradient-norm",
@@ -495,6 +511,14 @@ final class Keys {
           POSITIVE,
           "60.0 where `algorithm.kl` is not given",
           "KL to the pretrained model in nats per trajectory, held by a controller that moves η.");
+  static final Key<Long> KL_PROBES =
+      Key.of(
+          "algorithm.kl.probes",
+          new Whole(0, 4096),
+          0L,
+          "Fresh trajectories, which nobody scores, on which the KL is measured after each policy"
+              + " phase: where it is above the budget, the adapter is scaled back. 0 aims at the"
+              + " budget alone, and may miss it by far.");
   static final Key<Double> KL_WEIGHT =
       Key.optional(
           "algorithm.kl.weight",
@@ -632,6 +656,7 @@ final class Keys {
           SAMPLES,
           STALENESS,
           VALUE_KIND,
+          VALUE_INPUT,
           VALUE_WIDTH,
           WARMUP,
           VALUE_STEPS,
@@ -645,9 +670,11 @@ final class Keys {
           POLICY_BATCH,
           POLICY_RATE,
           FINAL_RATE,
+          PHASE_RATE,
           POLICY_NORM,
           POLICY_MICRO_BATCH,
           KL_BUDGET,
+          KL_PROBES,
           KL_WEIGHT,
           CLIP,
           ADVANTAGE_CLIP,

@@ -9,6 +9,7 @@ import java.util.OptionalInt;
  * @param batch (trajectory, t) pairs of each step
  * @param learningRate of the first iteration that trains the adapter
  * @param finalRate of the last one, as a share of {@code learningRate}
+ * @param phaseRate of an iteration's last step, as a share of its first one's
  * @param maxGradientNorm bound of the gradient's L2 norm; 0 for none
  * @param microBatch pairs that go through the network together; empty for the whole batch
  */
@@ -17,17 +18,18 @@ public record PolicySpec(
     int batch,
     double learningRate,
     double finalRate,
+    double phaseRate,
     double maxGradientNorm,
     OptionalInt microBatch) {
 
-  /** With whole batches. */
+  /** With whole batches, and one rate for all of an iteration's steps. */
   public PolicySpec(
       int steps, int batch, double learningRate, double finalRate, double maxGradientNorm) {
-    this(steps, batch, learningRate, finalRate, maxGradientNorm, OptionalInt.empty());
+    this(steps, batch, learningRate, finalRate, 1.0, maxGradientNorm, OptionalInt.empty());
   }
 
   /**
-   * The learning rate of an iteration; it falls linearly.
+   * The learning rate of an iteration's first step; it falls linearly from one to the next.
    *
    * @param first the first iteration that trains the adapter
    * @param last the run's last iteration

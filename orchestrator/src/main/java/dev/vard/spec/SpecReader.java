@@ -480,6 +480,12 @@ public final class SpecReader {
               "algorithm.kl",
               "has both budget and weight; remove one (on the command line, replace both:"
                   + " --set 'algorithm.kl={weight: 0.02}')");
+        } else if (weight && given.containsKey(Keys.KL_PROBES.path())) {
+          add(
+              Code.CONFLICT,
+              later(Keys.KL_PROBES, Keys.KL_WEIGHT),
+              Keys.KL_PROBES.path(),
+              "measures what a budget holds, and there is a weight; give a budget, or remove it");
         } else if (!budget && !weight && !hasProblem("algorithm.kl")) {
           add(
               Code.CONFLICT,
@@ -885,12 +891,16 @@ public final class SpecReader {
               whole(Keys.POLICY_BATCH),
               get(Keys.POLICY_RATE),
               get(Keys.FINAL_RATE),
+              get(Keys.PHASE_RATE),
               get(Keys.POLICY_NORM),
               wholeIfGiven(Keys.POLICY_MICRO_BATCH));
       KlSpec kl =
           find(Keys.KL_WEIGHT)
               .<KlSpec>map(KlWeight::new)
-              .orElseGet(() -> new KlBudget(find(Keys.KL_BUDGET).orElse(DEFAULT_BUDGET)));
+              .orElseGet(
+                  () ->
+                      new KlBudget(
+                          find(Keys.KL_BUDGET).orElse(DEFAULT_BUDGET), whole(Keys.KL_PROBES)));
       return switch (get(Keys.ALGORITHM_KIND)) {
         case VARD -> new VardSpec(iterations, samples, staleness, value(remote), policy, kl);
         case DDPO ->
@@ -909,6 +919,7 @@ public final class SpecReader {
       int steps = whole(Keys.VALUE_STEPS);
       return new ValueSpec(
           get(Keys.VALUE_KIND),
+          get(Keys.VALUE_INPUT),
           wholeIfGiven(Keys.VALUE_WIDTH),
           whole(Keys.WARMUP),
           steps,

@@ -168,6 +168,7 @@ public final class SpecWriter {
       case VardSpec vard -> {
         ValueSpec value = vard.value();
         put(Keys.VALUE_KIND, value.kind());
+        put(Keys.VALUE_INPUT, value.input());
         value.width().ifPresent(width -> put(Keys.VALUE_WIDTH, width));
         put(Keys.WARMUP, value.warmup());
         put(Keys.VALUE_STEPS, value.steps());
@@ -187,10 +188,14 @@ public final class SpecWriter {
     put(Keys.POLICY_BATCH, algorithm.policy().batch());
     put(Keys.POLICY_RATE, algorithm.policy().learningRate());
     put(Keys.FINAL_RATE, algorithm.policy().finalRate());
+    put(Keys.PHASE_RATE, algorithm.policy().phaseRate());
     put(Keys.POLICY_NORM, algorithm.policy().maxGradientNorm());
     algorithm.policy().microBatch().ifPresent(pairs -> put(Keys.POLICY_MICRO_BATCH, pairs));
     switch (algorithm.kl()) {
-      case KlSpec.KlBudget(double budget) -> put(Keys.KL_BUDGET, budget);
+      case KlSpec.KlBudget(double budget, int probes) -> {
+        put(Keys.KL_BUDGET, budget);
+        put(Keys.KL_PROBES, probes);
+      }
       case KlSpec.KlWeight(double weight) -> put(Keys.KL_WEIGHT, weight);
     }
   }

@@ -5,6 +5,7 @@ import java.util.OptionalInt;
 /**
  * The value network V(x_t, t, c) and how it is fitted.
  *
+ * @param input what it sees
  * @param width channels of its layers; empty for the network's own choice
  * @param warmup first iterations that fit the value and leave the policy alone
  * @param steps gradient steps of each iteration
@@ -17,6 +18,7 @@ import java.util.OptionalInt;
  */
 public record ValueSpec(
     Kind kind,
+    Input input,
     OptionalInt width,
     int warmup,
     int steps,
@@ -33,5 +35,13 @@ public record ValueSpec(
     CONV,
     /** A head on the features of the pretrained denoising network's frozen encoder. */
     ENCODER
+  }
+
+  /** What the network sees. */
+  public enum Input {
+    /** The state x_t. */
+    STATE,
+    /** Beside it x̂_0(x_t), what the pretrained network says of the clean sample from there. */
+    LOOKAHEAD
   }
 }

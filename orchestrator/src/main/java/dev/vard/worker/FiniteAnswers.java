@@ -42,6 +42,11 @@ final class FiniteAnswers {
         check(metric.getValue(), "ImprovePolicy: the metric " + metric.getKey() + " of step " + i);
       }
     }
+    check(response.getKlWeight(), "ImprovePolicy: the KL's weight");
+    check(response.getScale(), "ImprovePolicy: the adapter's scale");
+    for (int i = 0; i < response.getProbedKlCount(); i++) {
+      check(response.getProbedKl(i), "ImprovePolicy: the measured KL " + i);
+    }
     return response;
   }
 

@@ -44,7 +44,8 @@ record Drive<S extends AlgorithmState>(List<Action> actions, List<S> states) {
               new Outcome.Rewarded(rewards(algorithm.trajectories(score.round()), reward));
           case Action.AssessValue assess -> new Outcome.Assessed();
           case Action.FitValue fit -> new Outcome.Fitted();
-          case Action.ImprovePolicy improve -> new Outcome.Improved(List.of(0.0, kl), Map.of());
+          case Action.ImprovePolicy improve ->
+              new Outcome.Improved(List.of(0.0, kl), 0.05, List.of(), Map.of());
           case Action.Release release -> new Outcome.Released();
           case Action.Finish finish -> throw new IllegalStateException("nothing follows");
         };

@@ -43,6 +43,7 @@ final class Specs {
         staleness,
         new ValueSpec(
             ValueSpec.Kind.CONV,
+            ValueSpec.Input.STATE,
             OptionalInt.empty(),
             warmup,
             3,

@@ -273,7 +273,9 @@ class VardTest {
     assertThatThrownBy(() -> new Outcome.Rewarded(List.of(OptionalDouble.of(Double.NaN))))
         .isInstanceOf(NotFiniteException.class)
         .hasMessage("a reward became NaN");
-    assertThatThrownBy(() -> new Outcome.Improved(List.of(Double.POSITIVE_INFINITY), Map.of()))
+    assertThatThrownBy(
+            () ->
+                new Outcome.Improved(List.of(Double.POSITIVE_INFINITY), 0.05, List.of(), Map.of()))
         .isInstanceOf(NotFiniteException.class);
   }
 

@@ -14,7 +14,7 @@ class DeadlinesTest {
     assertThat(deadlines.sample(1)).isEqualTo(Deadlines.SAMPLE);
     assertThat(deadlines.assess(1)).isEqualTo(Deadlines.ASSESS);
     assertThat(deadlines.fit(1, 1)).isEqualTo(Deadlines.FIT);
-    assertThat(deadlines.improve(1, 1)).isEqualTo(Deadlines.IMPROVE);
+    assertThat(deadlines.improve(1)).isEqualTo(Deadlines.IMPROVE);
   }
 
   @Test
@@ -28,13 +28,13 @@ class DeadlinesTest {
   void shouldGrowWithTheRequest() {
     deadlines.sampled(10, Duration.ofMinutes(10));
     deadlines.fitted(10, 4, Duration.ofMinutes(40));
-    deadlines.improved(5, 2, Duration.ofMinutes(10));
+    deadlines.improved(10, Duration.ofMinutes(10));
     deadlines.assessed(10, Duration.ofMinutes(10));
 
     assertThat(deadlines.sample(20)).isEqualTo(Duration.ofMinutes(200));
     assertThat(deadlines.fit(5, 8)).isEqualTo(Duration.ofMinutes(400));
     assertThat(deadlines.fit(20, 4)).isEqualTo(Duration.ofMinutes(800));
-    assertThat(deadlines.improve(5, 4)).isEqualTo(Duration.ofMinutes(200));
+    assertThat(deadlines.improve(20)).isEqualTo(Duration.ofMinutes(200));
     assertThat(deadlines.assess(5)).isEqualTo(Duration.ofMinutes(50));
   }
 
@@ -58,7 +58,7 @@ class DeadlinesTest {
   void shouldKeepTheKindsApart() {
     deadlines.sampled(1, Duration.ofHours(10));
 
-    assertThat(deadlines.improve(1, 1)).isEqualTo(Deadlines.IMPROVE);
+    assertThat(deadlines.improve(1)).isEqualTo(Deadlines.IMPROVE);
     assertThat(deadlines.assess(1)).isEqualTo(Deadlines.ASSESS);
   }
 

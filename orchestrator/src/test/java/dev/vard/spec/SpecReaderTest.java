@@ -58,6 +58,7 @@ class SpecReaderTest {
                     0,
                     new ValueSpec(
                         ValueSpec.Kind.CONV,
+                        ValueSpec.Input.STATE,
                         OptionalInt.empty(),
                         2,
                         40,
@@ -149,7 +150,7 @@ class SpecReaderTest {
                 + " text file with a prompt a line",
             "x.yaml:6: sampler.steps: 0 is below 1; give a whole number from 1 to 1000",
             "x.yaml:7: sampler.guidance: 'high' is text; give a number from 1 to 100",
-            "x.yaml:8: sampler.eta: .nan is not finite; give a number from 0 to 1",
+            "x.yaml:8: sampler.eta: .nan is not finite; give a number from 0 to 1.5",
             "x.yaml:9: reward.kind: 'jpeg-compressibilty' is unknown; give jpeg-compressibility,"
                 + " jpeg-incompressibility, java, onnx, grpc,"
                 + " http, python, sum or supplied",

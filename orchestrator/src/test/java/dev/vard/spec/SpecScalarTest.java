@@ -79,8 +79,8 @@ class SpecScalarTest {
         "sampler.steps=~     | nothing is given; give a whole number from 1 to 1000",
         "model.revision=~    | nothing is given, not text (quotes make it text); give a revision of"
             + " the hub",
-        "sampler.eta=.nan    | .nan is not finite; give a number from 0 to 1",
-        "sampler.eta=-.INF   | -.INF is not finite; give a number from 0 to 1",
+        "sampler.eta=.nan    | .nan is not finite; give a number from 0 to 1.5",
+        "sampler.eta=-.INF   | -.INF is not finite; give a number from 0 to 1.5",
         "reward.weight=1e999 | 1e999 is not finite; give a number",
         "reward.weight=1e39  | 1e39 is beyond what a 32-bit float can hold; give a number",
         "model.adapter.alpha=1e-50 | 1e-50 is nearer to 0 than a 32-bit float can be; give a number"
