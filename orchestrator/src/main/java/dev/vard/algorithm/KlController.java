@@ -87,18 +87,23 @@ final class KlController {
             .average()
             .orElseThrow(() -> new IllegalArgumentException("a policy phase without a step"));
     return switch (spec) {
-      case KlSpec.KlBudget(double budget, int probes) when probes > 0 ->
-          new KlState(
-              bounded(improved.klWeight()),
-              improved.probed().isEmpty() ? kl : improved.probed().getLast());
-      case KlSpec.KlBudget(double budget, int probes) -> {
-        double change = Math.pow(kl / (AIM * budget), EXPONENT);
-        boolean young = change < 1 && kl > GROWTH * state.kl();
-        double factor = young ? 1 : Math.clamp(change, 1 / MOST_FALL, MOST_RISE);
-        yield new KlState(bounded(state.weight() * factor), kl);
+      case KlSpec.KlBudget(double budget, int probes) when probes > 0 -> {
+        // Above the aim the worker has raised η itself, step by step.
+        double measured = improved.probed().isEmpty() ? kl : improved.probed().getLast();
+        double factor = Math.min(1, change(measured, ENFORCED_AIM * budget, state));
+        yield new KlState(bounded(improved.klWeight() * factor), measured);
       }
+      case KlSpec.KlBudget(double budget, int probes) ->
+          new KlState(bounded(state.weight() * change(kl, AIM * budget, state)), kl);
       case KlSpec.KlWeight(double weight) -> new KlState(weight, kl);
     };
+  }
+
+  /** What η is multiplied by. */
+  private static double change(double kl, double aim, KlState before) {
+    double change = Math.pow(kl / aim, EXPONENT);
+    boolean young = change < 1 && kl > GROWTH * before.kl();
+    return young ? 1 : Math.clamp(change, 1 / MOST_FALL, MOST_RISE);
   }
 
   /** What an iteration's policy is held to. */

@@ -108,9 +108,18 @@ class KlControllerTest {
     @Test
     void shouldTakeTheWorkersWeightAndWhatWasMeasured() {
       Outcome.Improved phase =
-          new Outcome.Improved(List.of(3.0), 0.07, List.of(12.0, 9.6), Map.of());
+          new Outcome.Improved(List.of(3.0), 0.07, List.of(12.0, 9.7), Map.of());
 
-      assertThat(enforced.next(new KlState(0.04, 0), phase)).isEqualTo(new KlState(0.07, 9.6));
+      assertThat(enforced.next(new KlState(0.04, 0), phase)).isEqualTo(new KlState(0.07, 9.7));
+    }
+
+    @Test
+    void shouldLowerTheWeightOfAPolicyThatStaysFarBelow() {
+      Outcome.Improved still = new Outcome.Improved(List.of(3.0), 0.07, List.of(3.0), Map.of());
+
+      assertThat(enforced.next(new KlState(0.07, 3.0), still).weight())
+          .isEqualTo(0.07 / KlController.MOST_FALL, within(1e-15));
+      assertThat(enforced.next(new KlState(0.07, 1.0), still).weight()).isEqualTo(0.07);
     }
 
     @Test

@@ -27,8 +27,9 @@ class EveryFamilyTest {
         kind: vard
         iterations: 3
         samples: 4
-        value: {warmup: 1, steps: 3, batch: 8, replay: 2}
-        policy: {steps: 2, batch: 4, micro-batch: 2, learning-rate: 1.0e-2}
+        value: {input: lookahead, warmup: 1, steps: 3, batch: 8, replay: 2}
+        policy: {steps: 2, batch: 4, micro-batch: 2, learning-rate: 1.0e-2, phase-rate: 0.5}
+        kl: {budget: 1.0, probes: 2}
       evaluate: {images: 2}
       threads: 1
       """;
@@ -64,7 +65,7 @@ class EveryFamilyTest {
       textBlock =
           """
           tiny-sd-pruned    | prompts={list: [a cat, a dog]}; algorithm.value.kind=encoder
-          tiny-ddpm-gray    | sampler.guidance=1; sampler.kind=ddpm
+          tiny-ddpm-gray    | sampler.guidance=1; sampler.kind=ddpm; algorithm.value.input=state
           tiny-ddpm-classes | prompts={list: ["0", "3"]}; sampler.guidance=1
           tiny-sdxl         | prompts={list: [a cat, a dog]}; model.dtype=bfloat16
           tiny-sdxl-v       | prompts={list: [a cat, a dog]}; trajectories={dtype: bfloat16, device: cpu}
@@ -82,7 +83,8 @@ class EveryFamilyTest {
         new FineTuning(spec).run(worker, RunFolder.at(folder.resolve("run-" + kind), spec));
 
     assertThat(result.iterations()).isEqualTo(3);
-    assertThat(result.klPerTrajectory()).isPositive();
+    // Two fresh trajectories measure it, and two others the end.
+    assertThat(result.klPerTrajectory()).isPositive().isLessThan(2);
     assertThat(Path.of(result.export(), "pytorch_lora_weights.safetensors"))
         .matches(file -> Files.exists(file));
   }

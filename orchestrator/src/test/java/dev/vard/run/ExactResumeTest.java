@@ -208,6 +208,7 @@ class ExactResumeTest {
     return Stream.of(
         List.of(),
         List.of("algorithm.value.ahead=10"),
+        List.of("algorithm.kl={budget: 10, probes: 2}", "algorithm.policy.phase-rate=0.5"),
         List.of("algorithm.staleness=1"),
         List.of("algorithm.staleness=2", "algorithm.iterations=5", "algorithm.value.ahead=10"),
         List.of(SUM),

@@ -413,9 +413,17 @@ public final class FakeWorker extends WorkerServiceGrpc.WorkerServiceImplBase
     if (changes(request.getOperation(), request)) {
       improvements++;
     }
+    ImprovePolicyResponse.Builder response = ImprovePolicyResponse.newBuilder();
+    if (request.hasKlBudget()) {
+      response
+          .setKlWeight(1.1 * request.getKlWeight())
+          .addProbedKl(12)
+          .addProbedKl(9.5)
+          .setScale(0.9);
+    }
     reply(
         answer,
-        ImprovePolicyResponse.newBuilder()
+        response
             .addSteps(PolicyStep.newBuilder().setLoss(100).setKlPerTrajectory(1))
             .addSteps(
                 PolicyStep.newBuilder()

@@ -15,6 +15,7 @@ class SameBitsOnBothRoadsTest {
       String images,
       List<Double> valueLosses,
       List<Double> policyLosses,
+      List<Double> probed,
       String export,
       String imagesAfter) {}
 
@@ -24,6 +25,7 @@ class SameBitsOnBothRoadsTest {
     Bits byJep = train(new WorkerLocation.Embedded(2), folder.resolve("jep"));
 
     assertThat(byJep).isEqualTo(byGrpc);
+    assertThat(byGrpc.probed()).as("the budget was exceeded, and held").hasSizeGreaterThan(1);
     assertThat(byGrpc.imagesAfter()).as("training changed something").isNotEqualTo(byGrpc.images());
   }
 
@@ -33,13 +35,19 @@ class SameBitsOnBothRoadsTest {
       String images = TestSession.digest(session.sample(session.sampling(1, 4)));
       FitValueResponse fitted = session.fit(session.fitting(2, 4));
       ImprovePolicyResponse improved =
-          session.improve(session.improving(3, 4).setLearningRate(0.1));
+          session.improve(
+              session
+                  .improving(3, 4)
+                  .setLearningRate(0.1)
+                  .setFinalLearningRate(0.05)
+                  .setKlBudget(session.held(1e-3, 2)));
       String export = session.export(folder).getSha256();
       String after = TestSession.digest(session.sample(session.looking(4)));
       return new Bits(
           images,
           fitted.getLossesList(),
           improved.getStepsList().stream().map(step -> step.getLoss()).toList(),
+          improved.getProbedKlList(),
           export,
           after);
     }

@@ -13,6 +13,7 @@ import dev.vard.proto.v1.FitValueResponse;
 import dev.vard.proto.v1.ImageChunk;
 import dev.vard.proto.v1.ImprovePolicyRequest;
 import dev.vard.proto.v1.ImprovePolicyResponse;
+import dev.vard.proto.v1.KlBudget;
 import dev.vard.proto.v1.ModelConfig;
 import dev.vard.proto.v1.Objective;
 import dev.vard.proto.v1.OpenRequest;
@@ -81,7 +82,11 @@ final class TestSession implements AutoCloseable {
                 .setSteps(STEPS)
                 .setGuidance(2)
                 .setEta(1))
-        .setValue(ValueConfig.newBuilder().setKind(ValueConfig.Kind.CONV).setWidth(8))
+        .setValue(
+            ValueConfig.newBuilder()
+                .setKind(ValueConfig.Kind.CONV)
+                .setInput(ValueConfig.Input.LOOKAHEAD)
+                .setWidth(8))
         .setSeed(7)
         .build();
   }
@@ -165,6 +170,15 @@ final class TestSession implements AutoCloseable {
         .setSeed(12)
         .setKlWeight(0.01)
         .setNamed(Objective.newBuilder().setKind("vard"));
+  }
+
+  /** A budget that fresh trajectories measure. */
+  KlBudget held(double aim, int probes) {
+    return KlBudget.newBuilder()
+        .setAim(aim)
+        .addAllProbes(looking(probes).getTrajectoriesList())
+        .setBatch(2)
+        .build();
   }
 
   ImprovePolicyResponse improve(ImprovePolicyRequest.Builder request) {
