@@ -25,6 +25,7 @@ from diffusers import (
     DiffusionPipeline,
     FlowMatchEulerDiscreteScheduler,
     FluxPipeline,
+    SanaPipeline,
     SchedulerMixin,
     StableDiffusionPipeline,
 )
@@ -95,6 +96,8 @@ def in_float32(network: torch.nn.Module) -> None:
             return (forward(*arguments, **named)[0].float(),)
 
     network.forward = mixed
+    # Some pipelines ask a network what to bring its inputs to.
+    network.__class__ = type(type(network).__name__, (type(network),), {"dtype": torch.float32})
 
 
 # ------------------------------------------------------------------------------------------------------ sampling
@@ -119,6 +122,8 @@ class StochasticFlow(FlowMatchEulerDiscreteScheduler):
         else:
             kept, fresh = math.cos(eta * math.pi / 2), math.sin(eta * math.pi / 2)
             a, b, sigma = (1 - after) + after * kept, after * kept * (1 - s) - (1 - after) * s, after * fresh
+        if sigma < 0.01 * eta:
+            a, b, sigma = 1.0, after - s, 0.0  # next to no noise: the ODE's step
         a, b, sigma = torch.tensor([a, b, sigma], dtype=torch.float32).tolist()
         noise = packed(randn_tensor(latent_shape(len(sample)), self.generators, device, torch.float32))
         self._step_index += 1
@@ -156,13 +161,14 @@ def draw_text_to_image(prompts: list[str], generators: list[torch.Generator]) ->
     if flow:
         pipe.scheduler.generators = generators
     # Encoded beforehand where the pipeline takes its latents in the type that its text encoders speak.
-    told = {"prompt": prompts} if dtype == torch.float32 or not flow else encoded(prompts)
+    told = {"prompt": prompts} if dtype == torch.float32 or not flow or sana else encoded(prompts)
     latents = pipe(
         **told,
         **({} if isinstance(pipe, StableDiffusionPipeline) else {"height": height, "width": width}),
         num_inference_steps=sampler["steps"],
         guidance_scale=sampler["guidance"],
         **({} if flow else {"eta": eta}),
+        **({"use_resolution_binning": False} if sana else {}),
         generator=generators,
         latents=packed(randn_tensor(shape, generators, device, torch.float32)),
         output_type="latent",
@@ -199,6 +205,7 @@ def draw_pixels(prompts: list[str], generators: list[torch.Generator]) -> list[I
 
 pipe = load()
 text_to_image, packs = not isinstance(pipe, DDPMPipeline), isinstance(pipe, FluxPipeline)
+sana = isinstance(pipe, SanaPipeline)
 factor = pipe.vae_scale_factor if text_to_image else 1
 flow = isinstance(pipe.scheduler, FlowMatchEulerDiscreteScheduler) or bool(pipe.scheduler.config.get("use_flow_sigmas"))
 kind = sampler.get("kind", "auto")

@@ -84,6 +84,12 @@ GOLDEN = {
         vard=(0.00454738131, 0.00444400078, 0.00812039152, 0.0112808021),
         clipped_ratio=(0.0500020608, 0.115842909, 1.1024315e-07),
     ),
+    "sana": Golden(
+        "tiny-sana", changes={"sampler": pb.SamplerConfig(kind=pb.SamplerConfig.FLOW_SDE, eta=0.7)},
+        fit=(0.549999952, 0.599592328, 0.62469089, 0.598279595),
+        vard=(0.00948096812, 0.0149094025, 0.0106954779, 0.0141738029),
+        clipped_ratio=(0.0507855974, 0.107202433, 0.000191532556),
+    ),
     "flux": Golden(
         "tiny-flux", changes={"sampler": pb.SamplerConfig(kind=pb.SamplerConfig.FLOW_SDE, eta=0.7), "model": pb.ModelConfig(height=32, width=32)},
         fit=(0.549999952, 0.599615872, 0.624564469, 0.598173618),

@@ -114,6 +114,8 @@ RUNS = {
     "SD 3.5, no noise": ("tiny-sd3-dual", SDE | {"eta": 0.0, "guidance": 1.0}, "float32"),
     "Flux dev, sde": ("tiny-flux", SDE, "float32", (32, 48)),
     "Flux dev, bfloat16": ("tiny-flux", CPS, "bfloat16", (32, 32)),
+    "Sana, sde": ("tiny-sana", SDE, "float32"),
+    "Sana, bfloat16, another size": ("tiny-sana", CPS, "bfloat16", (64, 32)),
     "Flux schnell, cps": ("tiny-flux-schnell", CPS | {"guidance": 1.0}, "float32", (32, 32)),
 }
 

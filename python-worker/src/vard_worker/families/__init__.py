@@ -5,6 +5,7 @@ from __future__ import annotations
 from vard_worker.families.base import Condition, Drawing, Drawn, Family, Part
 from vard_worker.families.ddpm import Unconditional
 from vard_worker.families.flux import Flux
+from vard_worker.families.sana import Sana
 from vard_worker.families.sd import StableDiffusion
 from vard_worker.families.sd3 import StableDiffusion3
 from vard_worker.families.sdxl import StableDiffusionXL
@@ -23,5 +24,5 @@ def register(family: type[Family]) -> type[Family]:
     return family
 
 
-for family in (StableDiffusion, StableDiffusionXL, StableDiffusion3, Flux, Unconditional):
+for family in (StableDiffusion, StableDiffusionXL, StableDiffusion3, Flux, Sana, Unconditional):
     register(family)

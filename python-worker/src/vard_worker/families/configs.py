@@ -118,6 +118,10 @@ def clip_config(root: Path, part: str, tokenizer: str, checkpoint: str) -> CLIPT
 def check_vae(vae: Config) -> None:
     if vae["out_channels"] != 3:
         raise vae.refused("out_channels", "only VAEs that draw RGB images are supported, with 3")
+    check_scale(vae)
+
+
+def check_scale(vae: Config) -> None:
     scale = vae["scaling_factor"]
     if isinstance(scale, bool) or not isinstance(scale, int | float) or not 1e-6 <= abs(scale) <= 1e6:
         raise vae.refused("scaling_factor", "give the number that its latents were multiplied by, 0.18215 for SD 1.x and 2.x")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -22,6 +24,8 @@ class TransformerFamily(Family):
 
     network = "transformer"
     process = "flow"
+    call_options: ClassVar[Mapping[str, object]] = {}
+    """What the pipeline's call is told beside."""
 
     @torch.no_grad()
     def decode(self, x_BCHW: Tensor) -> np.ndarray:
@@ -52,10 +56,11 @@ class TransformerFamily(Family):
             latents=self.packed(noise_of(self, drawing)),
             output_type="np" if decoded else "latent",
             callback_on_step_end=note,
+            **self.call_options,
         ).images
         return Drawn(self.unpacked(steps[-1]), to_uint8(images) if decoded else None)
 
-    def in_float32(self, condition: Condition) -> dict[str, Tensor]:
+    def in_float32(self, condition: Condition) -> Mapping[str, Tensor | None]:
         """Encoded prompts as arguments of the pipeline's call, which takes its latents in their type."""
         raise NotImplementedError
 

@@ -146,6 +146,9 @@ class Blank:
         ids = torch.zeros(count, length, dtype=torch.long)
         return BatchEncoding({"input_ids": ids, "attention_mask": torch.ones_like(ids)})
 
+    def encode(self, text: str, *_: object, **__: object) -> list[str]:
+        return text.split()
+
     def tokenize(self, text: str, *_: object, **__: object) -> list[str]:
         return text.split()
 

@@ -9,12 +9,13 @@ from diffusers import DiffusionPipeline
 
 from vard_worker.testing.ddpm import tiny_ddpm
 from vard_worker.testing.flux import tiny_flux
+from vard_worker.testing.sana import tiny_sana
 from vard_worker.testing.sd import tiny_sd
 from vard_worker.testing.sd3 import tiny_sd3
 from vard_worker.testing.sdxl import tiny_sdxl
 from vard_worker.testing.text import TOKENS, character_tokenizer
 
-__all__ = ["CHECKPOINTS", "TOKENS", "character_tokenizer", "tiny_ddpm", "tiny_flux", "tiny_sd", "tiny_sd3", "tiny_sdxl"]
+__all__ = ["CHECKPOINTS", "TOKENS", "character_tokenizer", "tiny_ddpm", "tiny_flux", "tiny_sana", "tiny_sd", "tiny_sd3", "tiny_sdxl"]
 
 CHECKPOINTS: dict[str, Callable[[], DiffusionPipeline]] = {
     "tiny-sd": tiny_sd,
@@ -30,4 +31,5 @@ CHECKPOINTS: dict[str, Callable[[], DiffusionPipeline]] = {
     "tiny-sd3-dual": partial(tiny_sd3, dual=True),
     "tiny-flux": tiny_flux,
     "tiny-flux-schnell": partial(tiny_flux, guidance_embeds=False),
+    "tiny-sana": tiny_sana,
 }

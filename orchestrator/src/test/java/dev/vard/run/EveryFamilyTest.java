@@ -74,6 +74,7 @@ class EveryFamilyTest {
           tiny-sd3-clip     | prompts={list: [a cat, a dog]}; sampler.kind=flow-cps
           tiny-sd3-dual     | prompts={list: [a cat, a dog]}; algorithm.value.kind=encoder
           tiny-flux         | prompts={list: [a cat, a dog]}; model.height=32; model.width=48
+          tiny-sana         | prompts={list: [a cat, a dog]}; model.height=64; model.width=32
           tiny-flux-schnell | prompts={list: [a cat, a dog]}; model.height=32; model.width=32; sampler.guidance=1
           """)
   void shouldTrainAndExport(String kind, String overrides) throws Exception {
