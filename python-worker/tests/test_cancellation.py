@@ -123,7 +123,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """When each of the worker's denoising batches has begun its steps; every step is slowed to 150 ms."""
     begun: list[float] = []
 
-    def slow(model: object, specs: list, sampling: object, kept: object, cancelled: Callable[[], bool]) -> object:
+    def slow(model: object, specs: list, sampling: object, kept: object, cancelled: Callable[[], bool], looks_ahead: bool) -> object:
         def asked() -> bool:
             time.sleep(0.15)
             if cancelled():
@@ -131,7 +131,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
             begun.append(time.monotonic())
             return False
 
-        return denoise(model, specs, sampling, kept, asked)
+        return denoise(model, specs, sampling, kept, asked, looks_ahead)
 
     monkeypatch.setattr("vard_worker.session.denoise", slow)
     return begun

@@ -95,3 +95,17 @@ def test_without_the_absent_t5s_zeros_the_network_says_the_same(client: Client, 
     gradients = [torch.autograd.grad(output.square().sum(), x)[0] for output in outputs]
     torch.testing.assert_close(outputs[1], outputs[0], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", AHEAD)
+def test_a_network_that_is_not_told_the_prompt_does_not_know_it(client: Client, tiny_sd: Path, kind: int) -> None:
+    client.open(tiny_sd, value=pb.ValueConfig(kind=kind, without_prompt=True))
+    client.sample(IDS)
+    client.fit({name: float(i) for i, name in enumerate(IDS)}, steps=20)
+    session = client.handler.sessions["s"]
+    x, t = torch.randn(1, *session.model.latent_shape), session.model.chain.timesteps[:1]
+    assert session.value.modulation.condition is None
+    if kind == pb.ValueConfig.CONV:
+        with torch.no_grad():
+            one, other = (session.value(x, t, session.model.condition([prompt])) for prompt in ("cat", "dog"))
+        assert one.item() == other.item() != 0

@@ -70,6 +70,8 @@ class ValueSettings:
     """Channels of its layers; None for the kind's default."""
     input: str = "state"
     """What it sees, one of ``INPUTS``: the state x_t, or beside it the look-ahead to the clean sample."""
+    prompt: bool = True
+    """Whether it is told the prompt."""
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ def value_settings(value: pb.ValueConfig) -> ValueSettings:
         kind=known("value.kind", pb.ValueConfig.Kind, value.kind, VALUES),
         width=value.width or None,
         input=known("value.input", pb.ValueConfig.Input, value.input, INPUTS),
+        prompt=not value.without_prompt,
     )
 
 

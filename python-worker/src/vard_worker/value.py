@@ -159,14 +159,19 @@ def bounded(clean_BCHW: Tensor) -> Tensor:
     return clean_BCHW.clamp(-LARGEST_CLEAN, LARGEST_CLEAN)
 
 
+def untold(condition: Condition | None) -> None:
+    """Of a prompt that the value network is not told."""
+
+
 def value_network(settings: ValueSettings, model: Model, seed: int) -> ValueNetwork:
     """The value network that the settings name, with first weights drawn from ``seed``."""
     family, looks_ahead = model.family, settings.input == "lookahead"
+    told, tokens = (family.condition_width, family.tokens) if settings.prompt else (None, untold)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if settings.kind == "conv":
-            network = ConvValue(family.latent_shape, family.condition_width, family.tokens, settings.width or CONV_WIDTH, looks_ahead)
+            network = ConvValue(family.latent_shape, told, tokens, settings.width or CONV_WIDTH, looks_ahead)
         else:
             encode, channels = model.encoder()
-            network = EncoderValue(encode, channels, family.condition_width, family.tokens, settings.width or ENCODER_WIDTH, looks_ahead)
+            network = EncoderValue(encode, channels, told, tokens, settings.width or ENCODER_WIDTH, looks_ahead)
     return network.to(model.device)

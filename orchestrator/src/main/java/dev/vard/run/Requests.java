@@ -300,6 +300,7 @@ final class Requests {
               case STATE -> ValueConfig.Input.STATE;
               case LOOKAHEAD -> ValueConfig.Input.LOOKAHEAD;
             })
+        .setWithoutPrompt(!value.prompt())
         .setWidth(value.width().orElse(0))
         .build();
   }

@@ -413,6 +413,14 @@ final class Keys {
               "What the value network sees: the state x_t, or beside it the look-ahead, what the"
                   + " pretrained model says of the clean picture from there. It costs a network pass"
                   + " for each state, and needs fewer queries."));
+  static final Key<Boolean> VALUE_PROMPT =
+      vard(
+          Key.of(
+              "algorithm.value.prompt",
+              new Truth(),
+              true,
+              "Whether the value network is told the prompt. false serves a reward that is a matter of"
+                  + " the picture alone: what a prompt says of it has no gradient in the picture."));
   static final Key<Long> VALUE_WIDTH =
       vard(
           Key.optional(
@@ -657,6 +665,7 @@ final class Keys {
           STALENESS,
           VALUE_KIND,
           VALUE_INPUT,
+          VALUE_PROMPT,
           VALUE_WIDTH,
           WARMUP,
           VALUE_STEPS,

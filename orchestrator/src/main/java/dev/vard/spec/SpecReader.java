@@ -920,6 +920,7 @@ public final class SpecReader {
       return new ValueSpec(
           get(Keys.VALUE_KIND),
           get(Keys.VALUE_INPUT),
+          get(Keys.VALUE_PROMPT),
           wholeIfGiven(Keys.VALUE_WIDTH),
           whole(Keys.WARMUP),
           steps,

@@ -169,6 +169,7 @@ public final class SpecWriter {
         ValueSpec value = vard.value();
         put(Keys.VALUE_KIND, value.kind());
         put(Keys.VALUE_INPUT, value.input());
+        put(Keys.VALUE_PROMPT, value.prompt());
         value.width().ifPresent(width -> put(Keys.VALUE_WIDTH, width));
         put(Keys.WARMUP, value.warmup());
         put(Keys.VALUE_STEPS, value.steps());

@@ -6,6 +6,7 @@ import java.util.OptionalInt;
  * The value network V(x_t, t, c) and how it is fitted.
  *
  * @param input what it sees
+ * @param prompt whether it is told the prompt
  * @param width channels of its layers; empty for the network's own choice
  * @param warmup first iterations that fit the value and leave the policy alone
  * @param steps gradient steps of each iteration
@@ -19,6 +20,7 @@ import java.util.OptionalInt;
 public record ValueSpec(
     Kind kind,
     Input input,
+    boolean prompt,
     OptionalInt width,
     int warmup,
     int steps,

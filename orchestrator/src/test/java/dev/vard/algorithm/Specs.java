@@ -44,6 +44,7 @@ final class Specs {
         new ValueSpec(
             ValueSpec.Kind.CONV,
             ValueSpec.Input.STATE,
+            true,
             OptionalInt.empty(),
             warmup,
             3,

@@ -59,6 +59,7 @@ class SpecReaderTest {
                     new ValueSpec(
                         ValueSpec.Kind.CONV,
                         ValueSpec.Input.STATE,
+                        true,
                         OptionalInt.empty(),
                         2,
                         40,
