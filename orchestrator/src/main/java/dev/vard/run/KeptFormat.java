@@ -11,8 +11,12 @@ import java.util.regex.Pattern;
  * earlier program would misread it, or not at all, counts up.
  */
 public final class KeptFormat {
-  /** What is written. Version 1 had no number, and each method's metrics in fields of their own. */
-  public static final int CURRENT = 2;
+  /**
+   * What is written. Version 1 had no number, and each method's metrics in fields of their own;
+   * version 2 had no keys for what looks ahead and for a budget that is enforced: they are read as
+   * left out.
+   */
+  public static final int CURRENT = 3;
 
   /** What says no version. */
   public static final int UNNAMED = 1;

@@ -33,7 +33,7 @@ class NewerStateTest {
       """;
 
   private static final String REFUSED =
-      " was written by a newer vard: its state format is 3; this program reads up to 2; go on with"
+      " was written by a newer vard: its state format is 4; this program reads up to 3; go on with"
           + " the vard that wrote it, or a newer one";
 
   @TempDir private Path temp;
@@ -98,7 +98,7 @@ class NewerStateTest {
   @Test
   void shouldRefuseANewerState() throws Exception {
     shouldRefuseUntilItIsBack(
-        "run_state", "json", "{\"format\":2,", "{\"format\":3,", "the run's state");
+        "run_state", "json", "{\"format\":3,", "{\"format\":4,", "the run's state");
   }
 
   @Test
@@ -106,16 +106,16 @@ class NewerStateTest {
     shouldRefuseUntilItIsBack(
         "specification",
         "yaml",
-        "# vard state format 2",
         "# vard state format 3",
+        "# vard state format 4",
         "the run's specification");
   }
 
   /** As every program before there were versions kept it. */
   @Test
   void shouldGoOnWithWhatSaysNoVersion() throws Exception {
-    replace("run_state", "json", "{\"format\":2,", "{");
-    replace("specification", "yaml", "# vard state format 2", "");
+    replace("run_state", "json", "{\"format\":3,", "{");
+    replace("specification", "yaml", "# vard state format 3", "");
 
     assertThat(vard("run", "--resume", folder.toString()))
         .as(err.toString(StandardCharsets.UTF_8))

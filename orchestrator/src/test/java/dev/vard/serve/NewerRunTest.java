@@ -23,7 +23,7 @@ class NewerRunTest {
             new TestServer(folder, TestServer.h2(folder), "here", List.of(worker.address()))) {
       server.store.create(
           new NewRun(
-              "newer", "newer", "ann", "", "", "# vard state format 3\n" + TestServer.SPEC, 3, 0));
+              "newer", "newer", "ann", "", "", "# vard state format 4\n" + TestServer.SPEC, 3, 0));
       StoredRun mine = server.create(TestServer.ANN);
 
       server.orchestrator.start();
@@ -31,9 +31,9 @@ class NewerRunTest {
       StoredRun newer = server.await("newer", RunStatus.PAUSED);
       assertThat(newer.reasonCode()).isEqualTo(RunException.NEWER_STATE);
       assertThat(newer.reason())
-          .startsWith("the run's specification was written by a newer vard: its state format is 3");
+          .startsWith("the run's specification was written by a newer vard: its state format is 4");
       server.await(mine.id(), RunStatus.DONE);
-      assertThat(mine.specification()).startsWith("# vard state format 2\n");
+      assertThat(mine.specification()).startsWith("# vard state format 3\n");
     }
   }
 }

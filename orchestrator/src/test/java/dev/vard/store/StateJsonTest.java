@@ -45,8 +45,8 @@ class StateJsonTest {
     assertThatThrownBy(() -> json.read(newer.toString()))
         .isInstanceOf(RunException.class)
         .hasMessage(
-            "the run's state was written by a newer vard: its state format is 3; this program reads"
-                + " up to 2; go on with the vard that wrote it, or a newer one")
+            "the run's state was written by a newer vard: its state format is 4; this program reads"
+                + " up to 3; go on with the vard that wrote it, or a newer one")
         .extracting(e -> ((RunException) e).code())
         .isEqualTo(RunException.NEWER_STATE);
   }
