@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -43,6 +44,8 @@ def opening(checkpoint: Path, family: str, dtype: int = pb.FLOAT32, value: int =
 
 def allocated(operation: object) -> int:
     """The most bytes of tensors that are alive at a time while it runs, by PyTorch's own allocator."""
+    # What an earlier test left in cycles would be freed while it is counted.
+    gc.collect()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         operation()
     events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
