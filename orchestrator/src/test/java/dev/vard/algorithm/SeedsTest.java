@@ -31,7 +31,7 @@ class SeedsTest {
       }
     }
 
-    assertThat(seeds).hasSize(4 * 6 * 20 * 20).allMatch(seed -> seed >= 0);
+    assertThat(seeds).hasSize(4 * Purpose.values().length * 20 * 20).allMatch(seed -> seed >= 0);
   }
 
   @Test
