@@ -1,6 +1,7 @@
 """The trained parts as a diffusers folder, and a sheet of its samples."""
 
 import copy
+import json
 import shutil
 from pathlib import Path
 
@@ -25,6 +26,8 @@ def save(pipeline: DiffusionPipeline, out: Path, halved: tuple[str, ...] = ("vae
     if isinstance(pipeline, StableDiffusionPipeline):
         parts["requires_safety_checker"] = False
     type(pipeline)(**parts).save_pretrained(new)
+    for file in new.glob("*/config.json"):
+        without_origin(file)
     if out.exists():
         for path in out.iterdir():
             if not (new / path.name).exists():
@@ -32,6 +35,13 @@ def save(pipeline: DiffusionPipeline, out: Path, halved: tuple[str, ...] = ("vae
         out.rename(old)
     new.rename(out)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def without_origin(config: Path) -> None:
+    """Takes out the folder that a part was loaded from, on the machine that trained: it says nothing elsewhere."""
+    content = json.loads(config.read_text())
+    if content.pop("_name_or_path", None) is not None:
+        config.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
 def sample(pipeline: DiffusionPipeline, prompts: list[str], *, steps: int = 20, guidance: float = 3.0, seed: int = 0, **options: object) -> list[Image.Image]:
