@@ -79,11 +79,9 @@ def hold(policies: Policies, budget: KlBudget, measure: Callable[[], float]) -> 
     while len(measured) < ROUNDS:
         kl = measure()
         measured.append(kl)
-        raised = 0 < kl < budget.least
-        if kl <= budget.aim and not raised:
+        if kl == 0 or budget.least <= kl <= budget.aim:
             break
-        factor = math.sqrt(MARGIN * budget.aim / kl)
-        factor = min(factor, MOST_RAISE)
+        factor = min(math.sqrt(MARGIN * budget.aim / kl), MOST_RAISE)
         policies.scale(factor)
         total *= factor
     return Held(measured, total)
