@@ -8,6 +8,7 @@ import dev.vard.run.RunStatus;
 import dev.vard.store.Database;
 import dev.vard.store.StoredEvent;
 import dev.vard.store.StoredRun;
+import dev.vard.testing.CuttableProxy;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import java.io.IOException;
 import java.nio.file.Path;

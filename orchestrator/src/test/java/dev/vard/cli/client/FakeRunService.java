@@ -27,6 +27,7 @@ import dev.vard.proto.v1.RunEvent;
 import dev.vard.proto.v1.RunServiceGrpc;
 import dev.vard.proto.v1.StateChanged;
 import dev.vard.proto.v1.WatchRunRequest;
+import dev.vard.testing.CuttableProxy;
 import io.grpc.Context;
 import io.grpc.Contexts;
 import io.grpc.Grpc;
@@ -63,7 +64,7 @@ final class FakeRunService extends RunServiceGrpc.RunServiceImplBase implements 
   private static final Context.Key<String> AUTHORIZATION = Context.key("authorization");
 
   private final ServerCredentials credentials;
-  private final int port;
+  private final CuttableProxy proxy;
   private final List<Message> requests = new ArrayList<>();
   private final List<String> authorizations = new ArrayList<>();
   private final Map<String, Run> runs = new LinkedHashMap<>();
@@ -85,12 +86,12 @@ final class FakeRunService extends RunServiceGrpc.RunServiceImplBase implements 
 
   FakeRunService(ServerCredentials credentials) throws IOException {
     this.credentials = credentials;
-    this.server = listen(0);
-    this.port = server.getPort();
+    this.server = listen();
+    this.proxy = new CuttableProxy(server.getPort());
   }
 
-  private Server listen(int port) throws IOException {
-    return Grpc.newServerBuilderForPort(port, credentials)
+  private Server listen() throws IOException {
+    return Grpc.newServerBuilderForPort(0, credentials)
         .addService(this)
         .intercept(new Authorization())
         .build()
@@ -98,7 +99,7 @@ final class FakeRunService extends RunServiceGrpc.RunServiceImplBase implements 
   }
 
   String address() {
-    return "127.0.0.1:" + port;
+    return "127.0.0.1:" + proxy.port();
   }
 
   // ------------------------------------------------------------------------------- what a test
@@ -157,6 +158,7 @@ final class FakeRunService extends RunServiceGrpc.RunServiceImplBase implements 
 
   /** Ends, with all its connections. What happens in its runs meanwhile, nobody hears. */
   void stop() throws InterruptedException {
+    proxy.cut();
     server.shutdownNow().awaitTermination();
     synchronized (this) {
       watchers.clear();
@@ -165,7 +167,8 @@ final class FakeRunService extends RunServiceGrpc.RunServiceImplBase implements 
 
   /** Is back, at the same address. */
   void startAgain() throws IOException {
-    server = listen(port);
+    server = listen();
+    proxy.mend(server.getPort());
   }
 
   /** Waits until somebody watches. */
@@ -217,6 +220,7 @@ final class FakeRunService extends RunServiceGrpc.RunServiceImplBase implements 
   @Override
   public void close() {
     server.shutdownNow();
+    proxy.close();
   }
 
   // ------------------------------------------------------------------------------- the service

@@ -1,5 +1,6 @@
-package dev.vard.serve;
+package dev.vard.testing;
 
+import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -9,36 +10,45 @@ import java.net.Socket;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
-/** A way to a server on this machine that can be cut, as a network can. */
-final class CuttableProxy implements AutoCloseable {
-  private final int target;
+/**
+ * A way to a server on this machine that can be cut, as a network can. Its port stays its own while
+ * the server behind it is away, so that nothing else can take it meanwhile.
+ */
+public final class CuttableProxy implements AutoCloseable {
+  private volatile int target;
   private final ServerSocket door;
   private final Set<Socket> open = ConcurrentHashMap.newKeySet();
   private volatile boolean cut;
 
-  CuttableProxy(int target) throws IOException {
+  public CuttableProxy(int target) throws IOException {
     this.target = target;
     this.door = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
     Thread.ofVirtual().start(this::accept);
   }
 
-  int port() {
+  public int port() {
     return door.getLocalPort();
   }
 
   /** Breaks what is open, and lets in nobody. */
-  void cut() {
+  public void cut() {
     cut = true;
     open.forEach(CuttableProxy::close);
   }
 
-  void mend() {
+  public void mend() {
     cut = false;
   }
 
+  /** Lets clients in again, to the server's new port. */
+  public void mend(int target) {
+    this.target = target;
+    mend();
+  }
+
   @Override
-  public void close() throws IOException {
-    door.close();
+  public void close() {
+    close(door);
     cut();
   }
 
@@ -50,14 +60,23 @@ final class CuttableProxy implements AutoCloseable {
           close(client);
           continue;
         }
-        Socket server = new Socket(InetAddress.getLoopbackAddress(), target);
-        open.add(client);
-        open.add(server);
-        Thread.ofVirtual().start(() -> pump(client, server));
-        Thread.ofVirtual().start(() -> pump(server, client));
+        join(client);
       }
     } catch (IOException e) {
       // The door is closed.
+    }
+  }
+
+  private void join(Socket client) {
+    try {
+      Socket server = new Socket(InetAddress.getLoopbackAddress(), target);
+      open.add(client);
+      open.add(server);
+      Thread.ofVirtual().start(() -> pump(client, server));
+      Thread.ofVirtual().start(() -> pump(server, client));
+    } catch (IOException e) {
+      // The server is away.
+      close(client);
     }
   }
 
@@ -74,7 +93,7 @@ final class CuttableProxy implements AutoCloseable {
     }
   }
 
-  private static void close(Socket socket) {
+  private static void close(Closeable socket) {
     try {
       socket.close();
     } catch (IOException e) {
