@@ -1,6 +1,12 @@
 package dev.vard.reward.kind;
 
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
 import dev.vard.reward.Image;
+import dev.vard.reward.Reward;
+import dev.vard.reward.RewardException;
+import dev.vard.reward.RewardOutcome;
 import dev.vard.reward.RewardQuery;
 import dev.vard.spec.AskingSpec;
 import dev.vard.spec.RewardSource;
@@ -15,6 +21,7 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.stream.IntStream;
 import java.util.zip.CRC32;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 
 /** What tests of rewards ask, and the score that servers and tests compute alike. */
 final class Asked {
@@ -73,5 +80,26 @@ final class Asked {
 
   static Access withToken(boolean tls, Optional<Path> ca) {
     return new Access(tls, ca, Optional.of("VARD_REWARD_TOKEN"));
+  }
+
+  /** What a right answer to them is. */
+  static List<RewardOutcome> scores(List<RewardQuery> queries) {
+    return queries.stream()
+        .<RewardOutcome>map(query -> new RewardOutcome.Score(score(query)))
+        .toList();
+  }
+
+  /** Of two queries that fail alike. */
+  static RewardOutcome.Failure failure(Reward reward) throws Exception {
+    List<RewardOutcome> outcomes = reward.score(queries(2));
+    assertThat(outcomes).hasSize(2).containsOnly(outcomes.getFirst());
+    return (RewardOutcome.Failure) outcomes.getFirst();
+  }
+
+  /** Of a reward that cannot be opened. */
+  static RewardException refusal(ThrowingCallable opening) {
+    RewardException refusal = catchThrowableOfType(RewardException.class, opening);
+    assertThat(refusal).as("the refusal").isNotNull();
+    return refusal;
   }
 }
