@@ -30,6 +30,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.UUID;
@@ -170,6 +171,17 @@ final class TestSession implements AutoCloseable {
         .setSeed(12)
         .setKlWeight(0.01)
         .setNamed(Objective.newBuilder().setKind("vard"));
+  }
+
+  /** DDPO's objective with these advantages. */
+  static Objective ratios(double... advantages) {
+    Objective.Series.Builder series = Objective.Series.newBuilder();
+    Arrays.stream(advantages).forEach(series::addValues);
+    return Objective.newBuilder()
+        .setKind("clipped-ratio")
+        .putNumbers("clip", 0.1)
+        .putSeries("advantage", series.build())
+        .build();
   }
 
   /** A budget that fresh trajectories measure. */

@@ -28,17 +28,23 @@ public final class TinyModel {
    * little-endian numbers.
    */
   public static Path withNan(Path copy) throws IOException {
-    try (Stream<Path> files = Files.walk(FOLDER)) {
-      for (Path file : files.toList()) {
-        Files.copy(file, copy.resolve(FOLDER.relativize(file).toString()));
-      }
-    }
+    copy(FOLDER, copy);
     Path weights = copy.resolve("vae/diffusion_pytorch_model.safetensors");
     try (FileChannel channel = FileChannel.open(weights, StandardOpenOption.WRITE)) {
       ByteBuffer nan = ByteBuffer.allocate(Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
       channel.write(nan.putFloat(Float.NaN).flip(), channel.size() - Float.BYTES);
     }
     return copy;
+  }
+
+  /** A folder with all that is in it. */
+  static Path copy(Path from, Path to) throws IOException {
+    try (Stream<Path> files = Files.walk(from)) {
+      for (Path file : files.toList()) {
+        Files.copy(file, to.resolve(from.relativize(file).toString()));
+      }
+    }
+    return to;
   }
 
   private static Path make() {
