@@ -1,24 +1,19 @@
 package dev.vard.api;
 
 import dev.vard.run.RunEvent;
-import dev.vard.run.RunJson;
 import dev.vard.run.RunStatus;
 import dev.vard.serve.Caller;
 import dev.vard.serve.RequestException;
 import dev.vard.serve.RequestException.Code;
 import dev.vard.serve.Runs;
 import dev.vard.store.StoredEvent;
-import dev.vard.store.StoredRun;
 import java.io.ByteArrayInputStream;
 import java.time.Duration;
-import java.time.Instant;
-import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.UUID;
 import java.util.concurrent.locks.Condition;
@@ -35,30 +30,16 @@ final class InMemoryRuns implements Runs {
 
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition told = lock.newCondition();
-  private final Map<String, Kept> runs = new LinkedHashMap<>();
-  private final RunJson json = new RunJson();
+  private final Map<String, InMemoryRun> runs = new LinkedHashMap<>();
   private int made;
   private int watchers;
-
-  private static final class Kept {
-    StoredRun run;
-    Creation creation;
-    final List<StoredEvent> events = new ArrayList<>();
-    final Map<String, byte[]> files = new LinkedHashMap<>();
-  }
-
-  // ------------------------------------------------------------------------------------- the
-  // engine's part
 
   void tell(String id, RunEvent event) {
     locked(
         () -> {
-          Kept kept = runs.get(id);
-          long sequence = kept.events.size() + 1L;
-          kept.events.add(new StoredEvent(id, sequence, Instant.now(), json.write(event)));
-          kept.run = with(kept.run, kept.run.status(), sequence);
+          runs.get(id).tell(event);
           told.signalAll();
-          return sequence;
+          return id;
         });
   }
 
@@ -71,16 +52,13 @@ final class InMemoryRuns implements Runs {
   }
 
   void file(String id, String path, byte[] bytes) {
-    locked(() -> runs.get(id).files.put(path, bytes));
+    locked(() -> runs.get(id).files().put(path, bytes));
   }
 
   /** How many watch. */
   int watchers() {
     return locked(() -> watchers);
   }
-
-  // ------------------------------------------------------------------------------------- what
-  // callers ask
 
   @Override
   public RunView create(Caller caller, Creation creation) {
@@ -99,58 +77,28 @@ final class InMemoryRuns implements Runs {
     }
     return locked(
         () -> {
-          for (Kept kept : runs.values()) {
-            if (!creation.requestId().isEmpty()
-                && kept.run.owner().equals(caller.owner())
-                && kept.run.requestId().equals(creation.requestId())) {
-              if (!kept.creation.equals(creation)) {
-                throw new RequestException(
-                    Code.ALREADY_EXISTS,
-                    "request_id",
-                    "request_id: it was used for another request: make a new one");
+          if (!creation.requestId().isEmpty()) {
+            for (InMemoryRun run : runs.values()) {
+              if (run.madeBy(caller, creation.requestId())) {
+                if (!run.creation().equals(creation)) {
+                  throw new RequestException(
+                      Code.ALREADY_EXISTS,
+                      "request_id",
+                      "request_id: it was used for another request: make a new one");
+                }
+                return run.view();
               }
-              return view(kept);
             }
           }
-          Kept kept = new Kept();
-          String id = "run-" + ++made;
-          kept.creation = creation;
-          kept.run =
-              new StoredRun(
-                  id,
-                  "run",
-                  caller.owner(),
-                  creation.requestId(),
-                  creation.specification(),
-                  RunStatus.WAITING,
-                  "",
-                  "",
-                  Optional.empty(),
-                  creation.priority(),
-                  made,
-                  0,
-                  "",
-                  false,
-                  0,
-                  14,
-                  0,
-                  OptionalDouble.empty(),
-                  OptionalDouble.empty(),
-                  OptionalDouble.empty(),
-                  "",
-                  0,
-                  Instant.now(),
-                  Optional.empty(),
-                  Optional.empty());
-          runs.put(id, kept);
-          tell(id, new RunEvent.StateChanged(Optional.empty(), RunStatus.WAITING, "", ""));
-          return view(kept);
+          InMemoryRun run = new InMemoryRun(++made, caller.owner(), creation);
+          runs.put(run.id(), run);
+          return run.view();
         });
   }
 
   @Override
   public RunView get(Caller caller, String id) {
-    return locked(() -> view(find(caller, id)));
+    return locked(() -> find(caller, id).view());
   }
 
   @Override
@@ -162,22 +110,22 @@ final class InMemoryRuns implements Runs {
             page(
                 page,
                 runs.values().stream()
-                    .filter(kept -> caller.admin() || kept.run.owner().equals(caller.owner()))
-                    .filter(kept -> only.isEmpty() || kept.run.status() == only.get())
-                    .sorted(Comparator.comparingLong((Kept kept) -> kept.run.turn()).reversed())
+                    .filter(run -> run.visibleTo(caller))
+                    .filter(run -> only.isEmpty() || run.status() == only.get())
+                    .sorted(Comparator.comparingLong((InMemoryRun run) -> run.turn()).reversed())
                     .toList(),
-                InMemoryRuns::view));
+                InMemoryRun::view));
   }
 
   @Override
   public RunView cancel(Caller caller, String id) {
     return locked(
         () -> {
-          Kept kept = find(caller, id);
-          if (kept.run.status() != RunStatus.CANCELLED) {
-            move(kept, RunStatus.CANCELLED);
+          InMemoryRun run = find(caller, id);
+          if (run.status() != RunStatus.CANCELLED) {
+            move(run, RunStatus.CANCELLED);
           }
-          return view(kept);
+          return run.view();
         });
   }
 
@@ -185,11 +133,11 @@ final class InMemoryRuns implements Runs {
   public RunView resume(Caller caller, String id) {
     return locked(
         () -> {
-          Kept kept = find(caller, id);
-          if (kept.run.status() != RunStatus.WAITING && kept.run.status() != RunStatus.RUNNING) {
-            move(kept, RunStatus.WAITING);
+          InMemoryRun run = find(caller, id);
+          if (run.status() != RunStatus.WAITING && run.status() != RunStatus.RUNNING) {
+            move(run, RunStatus.WAITING);
           }
-          return view(kept);
+          return run.view();
         });
   }
 
@@ -197,9 +145,9 @@ final class InMemoryRuns implements Runs {
   public void delete(Caller caller, String id) {
     locked(
         () -> {
-          Kept kept = find(caller, id);
-          if (kept.run.status() == RunStatus.RUNNING) {
-            throw illegal(id, "runs: cancel it first");
+          InMemoryRun run = find(caller, id);
+          if (run.status() == RunStatus.RUNNING) {
+            throw run.illegal("runs: cancel it first");
           }
           return runs.remove(id);
         });
@@ -209,38 +157,24 @@ final class InMemoryRuns implements Runs {
   public Watch watch(Caller caller, String id, long afterSequence) {
     return locked(
         () -> {
-          Kept kept = find(caller, id);
+          InMemoryRun run = find(caller, id);
           watchers++;
-          return new Cursor(kept, afterSequence);
+          return new Cursor(run, afterSequence);
         });
   }
 
   @Override
   public Page<SampleView> samples(
       Caller caller, String id, OptionalInt iteration, PageRequest page) {
-    return locked(
-        () -> {
-          List<SampleView> samples = new ArrayList<>();
-          for (String path : find(caller, id).files.keySet()) {
-            if (path.startsWith("samples/") && path.endsWith(".png")) {
-              String[] parts = path.split("[/.]");
-              int of = Integer.parseInt(parts[1]);
-              if (iteration.isEmpty() || iteration.getAsInt() == of) {
-                int index = Integer.parseInt(parts[2]);
-                samples.add(new SampleView(path, of, index, "a fox", 7L + index, -1.5 * index));
-              }
-            }
-          }
-          return page(page, samples, Function.identity());
-        });
+    return locked(() -> page(page, find(caller, id).samples(iteration), Function.identity()));
   }
 
   @Override
   public Page<ArtifactView> artifacts(Caller caller, String id, PageRequest page) {
     return locked(
         () -> {
-          Kept kept = find(caller, id);
-          return page(page, List.copyOf(kept.files.keySet()), path -> artifact(kept, path));
+          InMemoryRun run = find(caller, id);
+          return page(page, List.copyOf(run.files().keySet()), path -> run.artifact(path));
         });
   }
 
@@ -248,25 +182,23 @@ final class InMemoryRuns implements Runs {
   public Content open(Caller caller, String id, String path) {
     return locked(
         () -> {
-          Kept kept = find(caller, id);
-          if (!kept.files.containsKey(path)) {
+          InMemoryRun run = find(caller, id);
+          if (!run.files().containsKey(path)) {
             throw new RequestException(
                 Code.NOT_FOUND, "name", "run %s has no file of this name".formatted(id));
           }
-          return new Content(artifact(kept, path), new ByteArrayInputStream(kept.files.get(path)));
+          return new Content(run.artifact(path), new ByteArrayInputStream(run.files().get(path)));
         });
   }
 
-  // ------------------------------------------------------------------------------------- inside
-
   /** Reads by cursor, as the real one does. */
   private final class Cursor implements Watch {
-    private final Kept kept;
+    private final InMemoryRun run;
     private long after;
     private boolean closed;
 
-    Cursor(Kept kept, long after) {
-      this.kept = kept;
+    Cursor(InMemoryRun run, long after) {
+      this.run = run;
       this.after = after;
     }
 
@@ -275,13 +207,13 @@ final class InMemoryRuns implements Runs {
       lock.lock();
       try {
         long nanos = patience.toNanos();
-        while (!closed && after >= kept.events.size() && !kept.run.status().ended() && nanos > 0) {
+        while (!closed && after >= run.events().size() && !run.status().ended() && nanos > 0) {
           nanos = told.awaitNanos(nanos);
         }
-        if (closed || after >= kept.events.size()) {
+        if (closed || after >= run.events().size()) {
           return Optional.empty();
         }
-        return Optional.of(kept.events.get((int) after++));
+        return Optional.of(run.events().get((int) after++));
       } finally {
         lock.unlock();
       }
@@ -289,7 +221,7 @@ final class InMemoryRuns implements Runs {
 
     @Override
     public boolean ended() {
-      return locked(() -> kept.run.status().ended() && after >= kept.events.size());
+      return locked(() -> run.status().ended() && after >= run.events().size());
     }
 
     @Override
@@ -306,37 +238,17 @@ final class InMemoryRuns implements Runs {
     }
   }
 
-  private Kept find(Caller caller, String id) {
-    Kept kept = runs.get(id);
-    if (kept == null || !(caller.admin() || kept.run.owner().equals(caller.owner()))) {
+  private InMemoryRun find(Caller caller, String id) {
+    InMemoryRun run = runs.get(id);
+    if (run == null || !run.visibleTo(caller)) {
       throw new RequestException(Code.NOT_FOUND, "name", "there is no run " + id);
     }
-    return kept;
+    return run;
   }
 
-  private void move(Kept kept, RunStatus to) {
-    RunStatus from = kept.run.status();
-    if (!from.next().contains(to)) {
-      throw illegal(kept.run.id(), "is " + from);
-    }
-    kept.run = with(kept.run, to, kept.run.lastSequence());
-    tell(kept.run.id(), new RunEvent.StateChanged(Optional.of(from), to, "", ""));
-  }
-
-  private static RequestException illegal(String id, String why) {
-    return new RequestException(Code.FAILED_PRECONDITION, "", "run %s %s".formatted(id, why));
-  }
-
-  private static RunView view(Kept kept) {
-    return new RunView(kept.run, 0);
-  }
-
-  private static ArtifactView artifact(Kept kept, String path) {
-    return new ArtifactView(
-        path,
-        kept.files.get(path).length,
-        path.endsWith(".png") ? "image/png" : "application/octet-stream",
-        kept.run.createdAt());
+  private void move(InMemoryRun run, RunStatus to) {
+    run.move(to);
+    told.signalAll();
   }
 
   private static RunStatus statusOf(String filter) {
@@ -374,35 +286,6 @@ final class InMemoryRuns implements Runs {
     if (!holds) {
       throw new RequestException(Code.INVALID_ARGUMENT, field, message);
     }
-  }
-
-  private static StoredRun with(StoredRun run, RunStatus status, long lastSequence) {
-    return new StoredRun(
-        run.id(),
-        run.name(),
-        run.owner(),
-        run.requestId(),
-        run.specification(),
-        status,
-        run.reasonCode(),
-        run.reason(),
-        run.retryAt(),
-        run.priority(),
-        run.turn(),
-        run.generation(),
-        run.orchestrator(),
-        run.cancelRequested(),
-        run.iteration(),
-        run.iterations(),
-        run.rewardQueries(),
-        run.rewardBefore(),
-        run.rewardNow(),
-        run.klPerTrajectory(),
-        run.exportSha256(),
-        lastSequence,
-        run.createdAt(),
-        run.startedAt(),
-        run.endedAt());
   }
 
   private <T> T locked(Supplier<T> step) {
