@@ -96,7 +96,7 @@ class ExportCommandTest {
     var weights = new ObjectMapper().readTree(vard.out()).get("files").get(1);
     assertThat(weights.get("size_bytes").asInt()).isEqualTo(WEIGHTS.length());
     assertThat(weights.get("sha256").asText())
-        .isEqualTo(FakeRunService.sha256(WEIGHTS.getBytes(StandardCharsets.UTF_8)));
+        .isEqualTo(FakeArtifacts.sha256(WEIGHTS.getBytes(StandardCharsets.UTF_8)));
   }
 
   @Test

@@ -1,7 +1,6 @@
 package dev.vard.cli.client;
 
 import com.google.protobuf.Any;
-import com.google.protobuf.ByteString;
 import com.google.protobuf.Empty;
 import com.google.protobuf.Message;
 import com.google.protobuf.Timestamp;
@@ -10,7 +9,6 @@ import com.google.rpc.Code;
 import com.google.rpc.ErrorInfo;
 import com.google.rpc.Status;
 import dev.vard.proto.v1.Artifact;
-import dev.vard.proto.v1.ArtifactChecksum;
 import dev.vard.proto.v1.CancelRunRequest;
 import dev.vard.proto.v1.CreateRunRequest;
 import dev.vard.proto.v1.DeleteRunRequest;
@@ -29,30 +27,20 @@ import dev.vard.proto.v1.StateChanged;
 import dev.vard.proto.v1.WatchRunRequest;
 import dev.vard.testing.CuttableProxy;
 import io.grpc.Context;
-import io.grpc.Contexts;
 import io.grpc.Grpc;
 import io.grpc.InsecureServerCredentials;
-import io.grpc.Metadata;
 import io.grpc.Server;
-import io.grpc.ServerCall;
-import io.grpc.ServerCallHandler;
 import io.grpc.ServerCredentials;
-import io.grpc.ServerInterceptor;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
 
 /**
  * The other side of the contract, on loopback: keeps the promises of run.proto for runs that a test
@@ -60,7 +48,6 @@ import java.util.TreeMap;
  */
 final class FakeRunService extends RunServiceGrpc.RunServiceImplBase implements AutoCloseable {
   static final int PAGE = 2;
-  private static final int CHUNK = 5;
   private static final Context.Key<String> AUTHORIZATION = Context.key("authorization");
 
   private final ServerCredentials credentials;
@@ -70,15 +57,23 @@ final class FakeRunService extends RunServiceGrpc.RunServiceImplBase implements 
   private final Map<String, Run> runs = new LinkedHashMap<>();
   private final Map<String, List<RunEvent>> events = new HashMap<>();
   private final Map<String, String> made = new HashMap<>();
-  private final Map<String, byte[]> files = new TreeMap<>();
+  private final FakeArtifacts files = new FakeArtifacts();
   private final Map<Class<?>, StatusRuntimeException> refusals = new HashMap<>();
   private final List<Watcher> watchers = new ArrayList<>();
   private int eventsOfAStream = Integer.MAX_VALUE;
   private int answersToLose;
-  private Optional<String> damaged = Optional.empty();
   private Server server;
 
   private record Watcher(String run, StreamObserver<RunEvent> events) {}
+
+  /** Some of all, from the place that a token names. */
+  private record Page<T>(List<T> items, String next) {
+    static <T> Page<T> of(List<T> all, String token) {
+      int from = token.isEmpty() ? 0 : Integer.parseInt(token);
+      int to = Math.min(from + PAGE, all.size());
+      return new Page<>(all.subList(from, to), to < all.size() ? String.valueOf(to) : "");
+    }
+  }
 
   FakeRunService() throws IOException {
     this(InsecureServerCredentials.create());
@@ -93,7 +88,7 @@ final class FakeRunService extends RunServiceGrpc.RunServiceImplBase implements 
   private Server listen() throws IOException {
     return Grpc.newServerBuilderForPort(0, credentials)
         .addService(this)
-        .intercept(new Authorization())
+        .intercept(new SeenAuthorization())
         .build()
         .start();
   }
@@ -101,9 +96,6 @@ final class FakeRunService extends RunServiceGrpc.RunServiceImplBase implements 
   String address() {
     return "127.0.0.1:" + proxy.port();
   }
-
-  // ------------------------------------------------------------------------------- what a test
-  // does
 
   synchronized void put(Run run) {
     runs.put(run.getName(), run);
@@ -148,12 +140,12 @@ final class FakeRunService extends RunServiceGrpc.RunServiceImplBase implements 
   }
 
   synchronized void file(String run, String path, String content) {
-    files.put(run + "/artifacts/" + path, content.getBytes(StandardCharsets.UTF_8));
+    files.put(run + "/artifacts/" + path, content);
   }
 
   /** A bit of this file turns over on the way. */
   synchronized void damage(String run, String path) {
-    damaged = Optional.of(run + "/artifacts/" + path);
+    files.damage(run + "/artifacts/" + path);
   }
 
   /** Ends, with all its connections. What happens in its runs meanwhile, nobody hears. */
@@ -223,8 +215,6 @@ final class FakeRunService extends RunServiceGrpc.RunServiceImplBase implements 
     proxy.close();
   }
 
-  // ------------------------------------------------------------------------------- the service
-
   @Override
   public synchronized void createRun(CreateRunRequest request, StreamObserver<Run> answer) {
     answer(
@@ -264,12 +254,10 @@ final class FakeRunService extends RunServiceGrpc.RunServiceImplBase implements 
         request,
         answer,
         () -> {
-          int from =
-              request.getPageToken().isEmpty() ? 0 : Integer.parseInt(request.getPageToken());
-          int to = Math.min(from + PAGE, runs.size());
+          Page<Run> page = Page.of(List.copyOf(runs.values()), request.getPageToken());
           return ListRunsResponse.newBuilder()
-              .addAllRuns(List.copyOf(runs.values()).subList(from, to))
-              .setNextPageToken(to < runs.size() ? String.valueOf(to) : "")
+              .addAllRuns(page.items())
+              .setNextPageToken(page.next())
               .build();
         });
   }
@@ -317,16 +305,11 @@ final class FakeRunService extends RunServiceGrpc.RunServiceImplBase implements 
         request,
         answer,
         () -> {
-          List<String> names =
-              files.keySet().stream().filter(n -> n.startsWith(request.getParent() + "/")).toList();
-          int from =
-              request.getPageToken().isEmpty() ? 0 : Integer.parseInt(request.getPageToken());
-          int to = Math.min(from + PAGE, names.size());
-          ListArtifactsResponse.Builder page =
-              ListArtifactsResponse.newBuilder()
-                  .setNextPageToken(to < names.size() ? String.valueOf(to) : "");
-          names.subList(from, to).forEach(name -> page.addArtifacts(artifact(name)));
-          return page.build();
+          Page<Artifact> page = Page.of(files.of(request.getParent()), request.getPageToken());
+          return ListArtifactsResponse.newBuilder()
+              .addAllArtifacts(page.items())
+              .setNextPageToken(page.next())
+              .build();
         });
   }
 
@@ -359,38 +342,11 @@ final class FakeRunService extends RunServiceGrpc.RunServiceImplBase implements 
       DownloadArtifactRequest request, StreamObserver<DownloadArtifactResponse> answer) {
     requests.add(request);
     String name = request.getName();
-    if (!files.containsKey(name)) {
+    if (!files.has(name)) {
       answer.onError(refusal(Code.NOT_FOUND, "name", "there is no file " + name));
       return;
     }
-    byte[] content = files.get(name);
-    answer.onNext(DownloadArtifactResponse.newBuilder().setArtifact(artifact(name)).build());
-    for (int from = 0; from < content.length; from += CHUNK) {
-      byte[] chunk = new byte[Math.min(CHUNK, content.length - from)];
-      System.arraycopy(content, from, chunk, 0, chunk.length);
-      if (damaged.equals(Optional.of(name)) && from == 0) {
-        chunk[0] ^= 1;
-      }
-      answer.onNext(
-          DownloadArtifactResponse.newBuilder().setChunk(ByteString.copyFrom(chunk)).build());
-    }
-    answer.onNext(
-        DownloadArtifactResponse.newBuilder()
-            .setChecksum(ArtifactChecksum.newBuilder().setSha256(sha256(content)))
-            .build());
-    answer.onCompleted();
-  }
-
-  private Artifact artifact(String name) {
-    return Artifact.newBuilder().setName(name).setSizeBytes(files.get(name).length).build();
-  }
-
-  static String sha256(byte[] content) {
-    try {
-      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(content));
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
-    }
+    files.send(name, answer);
   }
 
   private Run find(String name) {
@@ -404,7 +360,7 @@ final class FakeRunService extends RunServiceGrpc.RunServiceImplBase implements 
 
   private <T> void answer(Message request, StreamObserver<T> observer, Answer<T> answer) {
     requests.add(request);
-    authorizations.add(AUTHORIZATION.get());
+    authorizations.add(SeenAuthorization.ofThisCall());
     try {
       if (refusals.containsKey(request.getClass())) {
         throw refusals.get(request.getClass());
@@ -413,20 +369,6 @@ final class FakeRunService extends RunServiceGrpc.RunServiceImplBase implements 
       observer.onCompleted();
     } catch (StatusRuntimeException e) {
       observer.onError(e);
-    }
-  }
-
-  /** Remembers what a call came with. */
-  private static final class Authorization implements ServerInterceptor {
-    private static final Metadata.Key<String> HEADER =
-        Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
-
-    @Override
-    public <Q, R> ServerCall.Listener<Q> interceptCall(
-        ServerCall<Q, R> call, Metadata headers, ServerCallHandler<Q, R> next) {
-      String value = Optional.ofNullable(headers.get(HEADER)).orElse("");
-      return Contexts.interceptCall(
-          Context.current().withValue(AUTHORIZATION, value), call, headers, next);
     }
   }
 }
