@@ -11,4 +11,10 @@ import com.fasterxml.jackson.annotation.JsonTypeInfo;
 })
 public sealed interface AlgorithmState permits VardState, DdpoState {
   Progress progress();
+
+  /** How many iterations' trajectories have their rewards. */
+  int scored();
+
+  /** What the controller of the KL remembers. */
+  KlState kl();
 }

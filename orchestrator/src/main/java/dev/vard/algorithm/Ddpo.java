@@ -1,8 +1,6 @@
 package dev.vard.algorithm;
 
-import dev.vard.algorithm.Seeds.Purpose;
 import dev.vard.spec.AlgorithmSpec.DdpoSpec;
-import dev.vard.spec.PolicySpec;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -15,7 +13,7 @@ import java.util.OptionalDouble;
  * gradient with PPO's clipped ratio and advantages normalised per prompt, as the authors' code does
  * it.
  */
-public final class Ddpo implements Algorithm<DdpoState> {
+public final class Ddpo extends IterationLoop<DdpoState> {
   /**
    * E[max(−A r, −A clip(r, 1 − ε, 1 + ε))] + η E[KL_t], r the likelihood ratio of the recorded
    * x_{t-1}: the worker's.
@@ -29,13 +27,10 @@ public final class Ddpo implements Algorithm<DdpoState> {
   static final int ENOUGH = 16;
 
   private final DdpoSpec spec;
-  private final Schedule schedule;
-  private final KlController controller;
 
   Ddpo(DdpoSpec spec, Schedule schedule) {
+    super(spec, schedule);
     this.spec = spec;
-    this.schedule = schedule;
-    this.controller = new KlController(spec.kl());
   }
 
   @Override
@@ -45,107 +40,53 @@ public final class Ddpo implements Algorithm<DdpoState> {
 
   @Override
   public DdpoState start() {
-    return new DdpoState(Progress.START, 0, List.of(), Map.of(), controller.start());
+    return new DdpoState(Progress.START, 0, List.of(), Map.of(), startOfKl());
   }
 
   @Override
-  public List<Trajectory> trajectories(int iteration) {
-    return schedule.training(iteration);
+  int warmup() {
+    return 0;
   }
 
   @Override
-  public Action action(DdpoState state) {
-    PolicySpec policy = spec.policy();
-    int iteration = state.progress().iteration();
-    long operation = state.progress().operation() + 1;
-    return switch (state.progress().step()) {
-      case EVALUATE -> new Action.Evaluate(iteration, schedule.evaluation());
-      case COLLECT -> new Action.Collect(iteration, operation, schedule.training(iteration));
-      case SCORE -> new Action.Score(iteration, state.scored() + 1);
-      case IMPROVE -> {
-        int first = schedule.staleness() + 1;
-        double rate = policy.learningRate(iteration, first, schedule.iterations());
-        yield new Action.ImprovePolicy(
-            iteration,
-            operation,
-            rewarded(state).stream().map(Scored::id).toList(),
-            policy.steps(),
-            policy.batch(),
-            rate,
-            rate * policy.phaseRate(),
-            policy.maxGradientNorm(),
-            schedule.seeds().of(Purpose.IMPROVE, iteration, 0),
-            state.kl().weight(),
-            controller.budget(schedule, iteration),
-            new Objective(
-                OBJECTIVE, Map.of("clip", spec.clip()), Map.of("advantage", advantages(state))));
-      }
-      case RELEASE ->
-          new Action.Release(iteration, operation, state.fresh().stream().map(Scored::id).toList());
-      case FINISH -> new Action.Finish(iteration);
-      case AHEAD, ASSESS, FIT ->
-          throw new IllegalArgumentException(
-              "DDPO has no value network to " + state.progress().step());
-    };
+  Step firstStep() {
+    return Step.IMPROVE;
   }
 
   @Override
-  public DdpoState next(DdpoState state, Outcome outcome) {
-    Progress progress = state.progress();
-    return switch (outcome) {
-      case Outcome.Evaluated(List<OptionalDouble> rewards)
-          when progress.step() == Step.EVALUATE -> {
-        Progress evaluated = progress.evaluated(rewards.size());
-        yield state.with(
-            progress.iteration() == schedule.iterations()
-                ? evaluated.to(Step.FINISH)
-                : evaluated.nextIteration());
-      }
-      case Outcome.Collected() when progress.step() == Step.COLLECT ->
-          toScore(state.with(progress.changed(Step.SCORE)));
-      case Outcome.Rewarded(List<OptionalDouble> rewards) when progress.step() == Step.SCORE ->
-          toScore(rewarded(state, rewards));
-      case Outcome.Improved improved when progress.step() == Step.IMPROVE ->
-          new DdpoState(
-              progress.changed(Step.RELEASE),
-              state.scored(),
-              state.fresh(),
-              state.history(),
-              controller.next(state.kl(), improved));
-      case Outcome.Released() when progress.step() == Step.RELEASE -> {
-        yield new DdpoState(
-            afterRelease(progress.changed(Step.RELEASE)),
-            state.scored(),
-            List.of(),
-            state.history(),
-            state.kl());
-      }
-      case Outcome other ->
-          throw new IllegalArgumentException(
-              "a run at " + progress.step() + " cannot go on with " + other);
-    };
+  Action learn(DdpoState state) {
+    throw new IllegalArgumentException("DDPO has no value network to " + state.progress().step());
   }
 
-  private Progress afterRelease(Progress progress) {
-    return schedule.evaluates(progress.iteration())
-        ? progress.to(Step.EVALUATE)
-        : progress.nextIteration();
+  @Override
+  DdpoState learned(DdpoState state, Outcome outcome) {
+    throw unfit(state, outcome);
   }
 
-  /** Waits for what is due, then learns; where nothing is due, there is nothing to learn from. */
-  private DdpoState toScore(DdpoState state) {
-    Progress progress = state.progress();
-    if (state.scored() < schedule.due(progress.iteration())) {
-      return state.with(progress.to(Step.SCORE));
-    }
-    return state.fresh().isEmpty()
-        ? state.with(afterRelease(progress))
-        : state.with(progress.to(Step.IMPROVE));
+  @Override
+  List<String> toImprove(DdpoState state) {
+    return rewarded(state).stream().map(Scored::id).toList();
   }
 
-  private DdpoState rewarded(DdpoState state, List<OptionalDouble> rewards) {
-    int round = state.scored() + 1;
-    List<Trajectory> trajectories = schedule.training(round);
+  @Override
+  Objective objective(DdpoState state) {
+    return new Objective(
+        OBJECTIVE, Map.of("clip", spec.clip()), Map.of("advantage", advantages(state)));
+  }
+
+  @Override
+  List<Scored> expired(DdpoState state) {
+    return state.fresh();
+  }
+
+  @Override
+  DdpoState forgotten(DdpoState state) {
+    return new DdpoState(state.progress(), state.scored(), List.of(), state.history(), state.kl());
+  }
+
+  @Override
+  DdpoState rewarded(DdpoState state, int round, List<OptionalDouble> rewards) {
+    List<Trajectory> trajectories = trajectories(round);
     List<Scored> fresh = new ArrayList<>(state.fresh());
     fresh.addAll(Scored.round(round, trajectories, rewards));
     Map<String, List<Double>> history = new HashMap<>(state.history());
@@ -158,8 +99,7 @@ public final class Ddpo implements Algorithm<DdpoState> {
             prompt, List.copyOf(last.subList(Math.max(0, last.size() - HISTORY), last.size())));
       }
     }
-    return new DdpoState(
-        state.progress().scored(rewards.size(), Step.SCORE), round, fresh, history, state.kl());
+    return new DdpoState(state.progress(), round, fresh, history, state.kl());
   }
 
   /** Of the trajectories that got their scores in this iteration, those that were not left out. */
@@ -175,7 +115,7 @@ public final class Ddpo implements Algorithm<DdpoState> {
     rewarded.stream()
         .map(Scored::iteration)
         .distinct()
-        .flatMap(round -> schedule.training(round).stream())
+        .flatMap(round -> trajectories(round).stream())
         .forEach(trajectory -> prompts.put(trajectory.id(), trajectory.prompt()));
     List<Double> advantages = new ArrayList<>();
     for (Scored scored : rewarded) {

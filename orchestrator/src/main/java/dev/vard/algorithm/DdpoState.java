@@ -19,7 +19,7 @@ public record DdpoState(
     List<Scored> fresh,
     Map<String, List<Double>> history,
     KlState kl)
-    implements AlgorithmState {
+    implements AlgorithmState, IterationLoop.Looped<DdpoState> {
 
   public DdpoState {
     fresh = List.copyOf(fresh);
@@ -27,7 +27,13 @@ public record DdpoState(
     history = Collections.unmodifiableMap(new TreeMap<>(history));
   }
 
-  DdpoState with(Progress progress) {
+  @Override
+  public DdpoState with(Progress progress) {
+    return new DdpoState(progress, scored, fresh, history, kl);
+  }
+
+  @Override
+  public DdpoState with(KlState kl) {
     return new DdpoState(progress, scored, fresh, history, kl);
   }
 }

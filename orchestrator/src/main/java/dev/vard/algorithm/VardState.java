@@ -12,13 +12,19 @@ import java.util.List;
  */
 public record VardState(
     Progress progress, int scored, List<Scored> window, Moments scale, KlState kl)
-    implements AlgorithmState {
+    implements AlgorithmState, IterationLoop.Looped<VardState> {
 
   public VardState {
     window = List.copyOf(window);
   }
 
-  VardState with(Progress progress) {
+  @Override
+  public VardState with(Progress progress) {
+    return new VardState(progress, scored, window, scale, kl);
+  }
+
+  @Override
+  public VardState with(KlState kl) {
     return new VardState(progress, scored, window, scale, kl);
   }
 }
