@@ -37,6 +37,13 @@ abstract class WorkerContract {
   }
 
   @Nested
+  class Bounds extends BoundsContract {
+    Bounds() {
+      super(shared);
+    }
+  }
+
+  @Nested
   class Files extends FilesContract {
     Files() {
       super(shared);
