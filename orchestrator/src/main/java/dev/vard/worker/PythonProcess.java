@@ -93,6 +93,16 @@ public final class PythonProcess implements AutoCloseable {
     }
   }
 
+  /**
+   * Whom to tell that a process takes long to come to serve.
+   *
+   * @param after how long that is
+   * @param tell told once
+   */
+  public record Slow(Duration after, Runnable tell) {
+    static final Slow NOBODY = new Slow(Duration.ofDays(1), () -> {});
+  }
+
   /** It did not come to serve. The message says why, with the end of its log. */
   public static final class StartException extends Exception {
     private static final long serialVersionUID = 1L;
@@ -152,6 +162,12 @@ public final class PythonProcess implements AutoCloseable {
   /** Starts a process and waits until it serves. */
   public static PythonProcess start(WorkerEnvironment environment, Program program)
       throws StartException, InterruptedException {
+    return start(environment, program, Slow.NOBODY);
+  }
+
+  /** Starts a process and waits until it serves. */
+  public static PythonProcess start(WorkerEnvironment environment, Program program, Slow slow)
+      throws StartException, InterruptedException {
     Path folder = null;
     Process process = null;
     Optional<Path> pidFile = Optional.empty();
@@ -168,7 +184,7 @@ public final class PythonProcess implements AutoCloseable {
       if (program.pids().isPresent()) {
         pidFile = PidFile.write(program.pids().get(), process.toHandle());
       }
-      int port = await(program.role().label(), process, ready, log, program.patience());
+      int port = await(program.role().label(), process, ready, log, program.patience(), slow);
       serves = true;
       return new PythonProcess(program, process, log, port, token, pidFile);
     } catch (IOException e) {
@@ -274,9 +290,10 @@ public final class PythonProcess implements AutoCloseable {
   }
 
   /** Waits until a process has written its ready file, and gives the port in it. */
-  static int await(String what, Process process, Path ready, Log log, Duration patience)
+  static int await(String what, Process process, Path ready, Log log, Duration patience, Slow slow)
       throws IOException, InterruptedException, StartException {
-    long end = System.nanoTime() + patience.toNanos();
+    long start = System.nanoTime();
+    boolean told = false;
     while (!Files.exists(ready)) {
       if (process.waitFor(20, TimeUnit.MILLISECONDS)) {
         throw new StartException(
@@ -286,7 +303,12 @@ public final class PythonProcess implements AutoCloseable {
             log.lastLine(),
             null);
       }
-      if (System.nanoTime() > end) {
+      long waited = System.nanoTime() - start;
+      if (!told && waited > slow.after().toNanos()) {
+        told = true;
+        slow.tell().run();
+      }
+      if (waited > patience.toNanos()) {
         throw new StartException(
             "the %s process did not serve within %d s%s"
                 .formatted(what, patience.toSeconds(), log.tail()),

@@ -61,7 +61,8 @@ class WorkerSecurityTest {
             worker,
             ready,
             new PythonProcess.Log(folder.resolve("worker.log"), 0),
-            PATIENCE);
+            PATIENCE,
+            PythonProcess.Slow.NOBODY);
   }
 
   @AfterAll

@@ -45,6 +45,9 @@ final class PythonReward implements Reward {
   /** A real model loads. */
   private static final Duration PATIENCE = Duration.ofMinutes(5);
 
+  /** Whoever waits for one that loads for longer is told why. */
+  private static final Duration TOLD = Duration.ofSeconds(5);
+
   private static final Duration DESCRIBING = Duration.ofSeconds(30);
 
   /** How the function's process tells why it cannot serve, in its last line. */
@@ -60,6 +63,7 @@ final class PythonReward implements Reward {
   private final Duration timeout;
   private final WorkerEnvironment environment;
   private final PythonProcess.Program program;
+  private final PythonProcess.Slow slow;
 
   /** Guards what follows, while a process is started anew too. */
   private final ReentrantLock lock = new ReentrantLock();
@@ -77,12 +81,14 @@ final class PythonReward implements Reward {
       Duration timeout,
       WorkerEnvironment environment,
       PythonProcess.Program program,
+      PythonProcess.Slow slow,
       Served served) {
     this.name = name;
     this.source = source;
     this.timeout = timeout;
     this.environment = environment;
     this.program = program;
+    this.slow = slow;
     this.served = served;
   }
 
@@ -93,6 +99,18 @@ final class PythonReward implements Reward {
    */
   static PythonReward open(
       String name, RewardSource.Python source, AskingSpec asking, RewardEnvironment environment) {
+    return open(name, source, asking, environment, TOLD);
+  }
+
+  /**
+   * @param told after how long it is told that the function still loads
+   */
+  static PythonReward open(
+      String name,
+      RewardSource.Python source,
+      AskingSpec asking,
+      RewardEnvironment environment,
+      Duration told) {
     WorkerEnvironment python;
     try {
       python = environment.python().get();
@@ -113,9 +131,24 @@ final class PythonReward implements Reward {
     PythonProcess.Program program =
         new PythonProcess.Program(
             PythonProcess.Role.REWARD, arguments, environment.log(), PATIENCE, Optional.empty());
+    PythonProcess.Slow slow =
+        new PythonProcess.Slow(
+            told,
+            () ->
+                LOG.warn(
+                    "Reward {} is loading, for which it has {} s; its log: {}",
+                    name,
+                    PATIENCE.toSeconds(),
+                    environment.log()));
     try {
       return new PythonReward(
-          name, source, asking.timeout(), python, program, Served.start(python, program));
+          name,
+          source,
+          asking.timeout(),
+          python,
+          program,
+          slow,
+          Served.start(python, program, slow));
     } catch (StartException e) {
       // What does not load today does not load tomorrow. One that was killed may have been in want
       // of memory.
@@ -238,7 +271,7 @@ final class PythonReward implements Reward {
           "The process of reward {} is gone and started anew; its log: {}", name, program.log());
       served.close();
       try {
-        served = Served.start(environment, program);
+        served = Served.start(environment, program, slow);
         lastFailure = Optional.empty();
         return served;
       } catch (StartException e) {
@@ -298,9 +331,10 @@ final class PythonReward implements Reward {
               .build();
     }
 
-    static Served start(WorkerEnvironment environment, PythonProcess.Program program)
+    static Served start(
+        WorkerEnvironment environment, PythonProcess.Program program, PythonProcess.Slow slow)
         throws StartException, InterruptedException {
-      Served served = new Served(PythonProcess.start(environment, program));
+      Served served = new Served(PythonProcess.start(environment, program, slow));
       try {
         served.described =
             served.call(
