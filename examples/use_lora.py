@@ -108,6 +108,16 @@ class StochasticFlow(FlowMatchEulerDiscreteScheduler):
     (coefficient-preserving). An ordinary solver draws as good pictures with the LoRA, but not the same."""
 
     generators: list[torch.Generator]
+    solver: SchedulerMixin | None = None
+
+    def set_timesteps(self, num_inference_steps: int | None = None, device: object = None, sigmas: object = None, mu: float | None = None) -> None:
+        """A saved DPM-Solver or the like says where the levels lie."""
+        if self.solver is None or sigmas is not None:
+            return super().set_timesteps(num_inference_steps, device, sigmas, mu)
+        self.solver.set_timesteps(num_inference_steps, device, **({} if mu is None else {"mu": mu}))
+        self.timesteps = self.solver.timesteps.to(device, torch.float32)
+        self.sigmas = torch.cat([self.solver.sigmas[: len(self.timesteps)], torch.zeros(1)]).to(device, torch.float32)
+        self.num_inference_steps, self._step_index, self._begin_index = len(self.timesteps), None, None
 
     def step(self, model_output: torch.Tensor, timestep: torch.Tensor, sample: torch.Tensor, return_dict: bool = True) -> tuple[torch.Tensor]:
         if eta == 0:
@@ -116,7 +126,7 @@ class StochasticFlow(FlowMatchEulerDiscreteScheduler):
             self._init_step_index(timestep)
         s, after = self.sigmas.double()[self.step_index : self.step_index + 2].tolist()
         if kind == "flow-sde":
-            level = s if s < 1 else float(self.sigmas[1]) if len(self.sigmas) > 2 else 0.5
+            level = s if self.step_index > 0 else float(self.sigmas[1]) if len(self.sigmas) > 2 else 0.5
             g2 = eta**2 * s / (1 - level)
             a, b, sigma = 1 + g2 / (2 * s) * (after - s), (1 + g2 * (1 - s) / (2 * s)) * (after - s), math.sqrt(g2 * (s - after))
         else:
@@ -134,7 +144,9 @@ def chain() -> SchedulerMixin:
     """The sampler that the model was fine-tuned with. Others work too: it is an ordinary LoRA."""
     if flow:
         shift = {"shift": pipe.scheduler.config.flow_shift} if "flow_shift" in pipe.scheduler.config else {}
-        return StochasticFlow.from_config(pipe.scheduler.config, stochastic_sampling=False, **shift)
+        scheduler = StochasticFlow.from_config(pipe.scheduler.config, stochastic_sampling=False, **shift)
+        scheduler.solver = pipe.scheduler if pipe.scheduler.config.get("use_flow_sigmas") else None
+        return scheduler
     made = {"ddim": DDIMScheduler, "ddpm": DDPMScheduler}[kind]
     return made.from_config(pipe.scheduler.config, **({"clip_sample": False} if text_to_image else {}))
 

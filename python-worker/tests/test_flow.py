@@ -7,7 +7,15 @@ import math
 import numpy as np
 import pytest
 import torch
-from diffusers import DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler
+from diffusers import (
+    DEISMultistepScheduler,
+    DPMSolverMultistepScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FlowMatchHeunDiscreteScheduler,
+    SASolverScheduler,
+    SchedulerMixin,
+    UniPCMultistepScheduler,
+)
 
 from conftest import refused
 from vard.v1 import worker_pb2 as pb
@@ -219,6 +227,39 @@ def test_solvers_of_the_same_flow_are_read(kind: str, saved: object) -> None:
     scheduler.set_timesteps(5)
     assert not scheduler.config.stochastic_sampling
     assert scheduler.config.shift == (saved.config.flow_shift if "flow_shift" in saved.config else saved.config.shift)
+
+
+OF_A_FLOW = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
+SOLVERS = [
+    DPMSolverMultistepScheduler(**OF_A_FLOW, flow_shift=3.0),
+    UniPCMultistepScheduler(**OF_A_FLOW, flow_shift=3.0),
+    UniPCMultistepScheduler(**OF_A_FLOW, use_dynamic_shifting=True),
+    DEISMultistepScheduler(**OF_A_FLOW, flow_shift=2.0),
+    SASolverScheduler(**OF_A_FLOW, flow_shift=5.0),
+]
+
+
+@pytest.mark.parametrize("steps", [1, 4, 20])
+@pytest.mark.parametrize("saved", SOLVERS, ids=lambda saved: type(saved).__name__)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_saved_solver_says_where_the_levels_lie(kind: str, saved: SchedulerMixin, steps: int) -> None:
+    """And what the network is told of them; the last level alone is always 0."""
+    dynamic = {"mu": 0.8} if saved.config.get("use_dynamic_shifting") else {}
+    scheduler = KINDS[kind].scheduler_of(saved, "model")
+    scheduler.set_timesteps(steps, **dynamic)
+    chain = KINDS[kind](scheduler, 0.7, torch.device("cpu"))
+    scheduler = chain.new_scheduler()
+    scheduler.set_timesteps(steps, **dynamic)
+
+    plain = type(saved).from_config(saved.config)
+    plain.set_timesteps(steps, **dynamic)
+    for levels in (chain.level, scheduler.sigmas[:-1]):
+        assert torch.equal(levels, plain.sigmas[:steps].float())
+    for timesteps in (chain.timesteps, scheduler.timesteps):
+        assert torch.equal(timesteps, plain.timesteps.float())
+    assert scheduler.sigmas[-1] == 0
+    # The first level may lie a hair below 1, where the noise of flow-sde would have no bound.
+    assert chain.sigma.isfinite().all() and chain.sigma.max() < 2
 
 
 NOT_READ = [

@@ -86,9 +86,9 @@ GOLDEN = {
     ),
     "sana": Golden(
         "tiny-sana", changes={"sampler": pb.SamplerConfig(kind=pb.SamplerConfig.FLOW_SDE, eta=0.7)},
-        fit=(0.549999952, 0.599592328, 0.62469089, 0.598279595),
-        vard=(0.00948096812, 0.0149094025, 0.0106954779, 0.0141738029),
-        clipped_ratio=(0.0507855974, 0.107202433, 0.000191532556),
+        fit=(0.549999952, 0.599572241, 0.624608219, 0.598088801),
+        vard=(0.00956099387, 0.0114558572, 0.0124173379, 0.0134018939),
+        clipped_ratio=(0.053744562, 0.102359071, 1.89228558e-05),
     ),
     "flux": Golden(
         "tiny-flux", changes={"sampler": pb.SamplerConfig(kind=pb.SamplerConfig.FLOW_SDE, eta=0.7), "model": pb.ModelConfig(height=32, width=32)},
@@ -114,4 +114,6 @@ def test_the_first_losses_are_the_recorded_ones(client: Client, family: str, tmp
     recorded = {name: list(getattr(golden, name)) for name in losses}
     # Machines differ in the last bits, and AdamW's first steps divide small gradients by themselves: with and without AVX-512 the losses were up
     # to 5e-4 apart; those of the value's fit were not.
-    assert losses == {name: pytest.approx(numbers, rel=1e-5 if name == "fit" else 2e-3, abs=1e-6) for name, numbers in recorded.items()}
+    assert losses == {
+        name: pytest.approx(numbers, rel=1e-5 if name == "fit" else 2e-3, abs=1e-6 if name == "fit" else 2e-5) for name, numbers in recorded.items()
+    }

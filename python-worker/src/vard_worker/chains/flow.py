@@ -6,6 +6,7 @@ marginals have both: ``flow-sde`` and ``flow-cps``. With η = 0 each is the ODE,
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import ClassVar
@@ -43,6 +44,8 @@ class StochasticScheduler(FlowMatchEulerDiscreteScheduler):
     shape: tuple[int, ...] | None = None
     """Of an image's latents, where a pipeline keeps them in another: noise is drawn in this one, and packed then."""
     pack: Callable[[Tensor], Tensor] | None = None
+    solver: SchedulerMixin | None = None
+    """One of ``SOLVERS`` that a checkpoint was saved with: it says where the levels lie, and what the network is told of them."""
 
     def coefficients(self) -> Tensor:
         """a, b and σ of each step, shape (3, T), float64, from ``sigmas`` (T+1,), the last of which is 0."""
@@ -64,7 +67,15 @@ class StochasticScheduler(FlowMatchEulerDiscreteScheduler):
         timesteps: list[float] | None = None,
     ) -> None:
         # Pipelines look for these names before they give them.
-        super().set_timesteps(num_inference_steps, device, sigmas, mu, timesteps)
+        if self.solver is None or sigmas is not None or timesteps is not None:
+            super().set_timesteps(num_inference_steps, device, sigmas, mu, timesteps)
+        else:
+            self.solver.set_timesteps(num_inference_steps, device, **({} if mu is None else {"mu": mu}))
+            levels = self.solver.sigmas[: len(self.solver.timesteps)]
+            self.sigmas = torch.cat([levels, torch.zeros(1)]).to(device, torch.float32)
+            self.timesteps = self.solver.timesteps.to(device, torch.float32)
+            self.num_inference_steps = len(self.timesteps)
+            self._step_index = self._begin_index = None
         self.table = self.steps().to(torch.float32)
 
     def at(self, k: int) -> None:
@@ -93,14 +104,15 @@ class FlowSdeScheduler(StochasticScheduler):
     def coefficients(self) -> Tensor:
         """Flow-GRPO (arXiv 2505.05470), with its noise level a = η:
 
-        g = η √(s / (1 - s*)), where s* = s, but the schedule's second σ where s = 1, ds = s' - s < 0,
+        g = η √(s / (1 - s*)), where s* = s, but the schedule's second σ in its first step, whose s is 1 or next to it, ds = s' - s < 0,
         μ = x (1 + g²/(2s) ds) + v (1 + g² (1 - s)/(2s)) ds,  σ = g √(-ds).
         """
         s, after = self.sigmas[:-1].double(), self.sigmas[1:].double()
         ds = after - s
+        star = s.clone()
         # A schedule of one step has no second σ but 0.
-        second = float(after[0]) if len(s) > 1 else 0.5
-        g2 = self.eta**2 * s / (1 - torch.where(s >= 1, second, s))
+        star[0] = after[0] if len(s) > 1 else 0.5
+        g2 = self.eta**2 * s / (1 - star)
         return torch.stack([1 + g2 / (2 * s) * ds, (1 + g2 * (1 - s) / (2 * s)) * ds, (g2 * -ds).sqrt()])
 
 
@@ -168,9 +180,17 @@ class FlowChain(Chain):
 
     @classmethod
     def scheduler_of(cls, saved: SchedulerMixin, checkpoint: str, **changes: object) -> StochasticScheduler:
-        if "flow_shift" in saved.config:
-            changes.setdefault("shift", saved.config.flow_shift)
-        return cls.scheduler_class.from_config(saved.config, stochastic_sampling=False, **changes)
+        config = dict(saved.config)
+        if "flow_shift" in config:
+            changes.setdefault("shift", config["flow_shift"])
+        solver = type(saved).__name__ in SOLVERS
+        if solver:  # Of its keys, diffusers would warn of those that the chain's scheduler has not.
+            known = inspect.signature(FlowMatchEulerDiscreteScheduler.__init__).parameters
+            config = {key: value for key, value in config.items() if key in known}
+        scheduler = cls.scheduler_class.from_config(config, stochastic_sampling=False, **changes)
+        if solver:
+            scheduler.solver = saved
+        return scheduler
 
     def clean(self, output_BCHW: Tensor, x_BCHW: Tensor, step_B: Tensor) -> Tensor:
         return x_BCHW - at(self.level, step_B) * output_BCHW
@@ -192,7 +212,7 @@ class FlowChain(Chain):
 
     def new_scheduler(self, generators: list[torch.Generator] | None = None) -> StochasticScheduler:
         scheduler = self.scheduler_class.from_config(self.scheduler.config)
-        scheduler.eta, scheduler.generators = self.eta, generators
+        scheduler.eta, scheduler.generators, scheduler.solver = self.eta, generators, self.scheduler.solver
         return scheduler
 
 
