@@ -101,6 +101,15 @@ def test_open_names_adapter_targets_that_fit_no_module(client: Client, tiny_sd: 
     assert caught.value.field == "model.adapter.targets"
 
 
+def test_open_refuses_a_value_network_that_would_see_nothing(client: Client, tiny_sd: Path) -> None:
+    request = open_request(tiny_sd)
+    request.model.height = request.model.width = 4  # a latent of one point
+    request.value.width = 8
+    with refused(pb.INVALID_ARGUMENT) as caught:
+        client.call("Open", request)
+    assert caught.value.field == "value.width"
+
+
 @pytest.mark.parametrize("targets", [[""], ["to_q"] * 1000, ["x" * 10**6]])
 def test_open_names_bad_adapter_targets(client: Client, tiny_sd: Path, targets: list[str]) -> None:
     request = open_request(tiny_sd)

@@ -11,7 +11,7 @@ from vard_worker.trajectories import Sampling
 
 MEMORY = 0.7
 """Of what a step's estimate is averaged with: a minibatch's KL is that of some dozen pairs."""
-WALL = 25.0
+WALL = 3.0
 """What a nat above the aim costs beside η, in units of 1 / aim, for each share of the aim that it is above: an augmented Lagrangian's
 quadratic term. [ours]"""
 PACE = 0.03

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor, nn
 
+from vard_worker.errors import invalid
 from vard_worker.families import Condition
 from vard_worker.families.base import Features
 from vard_worker.settings import ValueSettings
@@ -21,6 +22,8 @@ CONV_WIDTH = 64
 ENCODER_WIDTH = 256
 Tokens = Callable[[Condition | None], Tensor | None]
 """What of a condition tells about the prompt, (B, L, D)."""
+GROUPS = 8
+"""Of each normalisation's channels; widths are multiples of it."""
 SMALLEST_MAP = 4
 """Feature maps are halved while both sides are above this."""
 LARGEST_CLEAN = 4.0
@@ -52,7 +55,7 @@ class Block(nn.Module):
 
     def __init__(self, width: int, modulation_width: int) -> None:
         super().__init__()
-        self.norm_1, self.norm_2 = nn.GroupNorm(8, width), nn.GroupNorm(8, width)
+        self.norm_1, self.norm_2 = nn.GroupNorm(GROUPS, width), nn.GroupNorm(GROUPS, width)
         self.conv_1, self.conv_2 = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
         self.film = nn.Linear(modulation_width, 2 * width)
 
@@ -112,7 +115,7 @@ class Head(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(8, channels)
+        self.norm = nn.GroupNorm(GROUPS, channels)
         self.hidden = nn.Linear(channels + width, width)
         self.out = nn.Linear(width, 1)
         nn.init.zeros_(self.out.weight)
@@ -164,7 +167,12 @@ def untold(condition: Condition | None) -> None:
 
 
 def value_network(settings: ValueSettings, model: Model, seed: int) -> ValueNetwork:
-    """The value network that the settings name, with first weights drawn from ``seed``."""
+    """The value network that the settings name, with first weights drawn from ``seed``.
+
+    Raises INVALID_ARGUMENT for one that would see nothing: each group of a normalisation that is a single number becomes 0.
+    """
+    if settings.kind == "conv" and settings.width == GROUPS and model.family.latent_shape[1:] == (1, 1):
+        raise invalid("value.width", f"{GROUPS} is too few where a latent is one point; give {2 * GROUPS} or more, or a larger picture")
     family, looks_ahead = model.family, settings.input == "lookahead"
     told, tokens = (family.condition_width, family.tokens) if settings.prompt else (None, untold)
     with torch.random.fork_rng(devices=[]):
