@@ -9,15 +9,16 @@ whatever the other shifts are: V's gradient at state k+1 is G_k w. Each step min
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler
 from torch import Tensor, nn
 
+from vard_worker.chains import CHAINS, Chain
 from vard_worker.chains.ddim import Ddim
 from vard_worker.families import Family
 from vard_worker.model import Model
@@ -35,25 +36,26 @@ N = 128
 
 
 class ShiftedDenoiser(nn.Module):
-    """The ideal noise prediction for N(m, s² I), and a learnt shift of each step's mean, in units of σ_t: the adapter."""
+    """The ideal prediction for N(m, s² I), of the noise or of a flow's velocity, and a learnt shift of each step's mean, in units of
+    σ_t: the adapter. ``of_clean`` and ``of_noise``, (T,), say what x_t is made of."""
 
-    def __init__(self, scheduler: DDIMScheduler) -> None:
+    def __init__(self, timesteps: Tensor, of_clean: Tensor, of_noise: Tensor, velocity: bool) -> None:
         super().__init__()
         self.device = torch.device("cpu")
-        self.timesteps = scheduler.timesteps
-        self.alpha_bar = scheduler.alphas_cumprod
+        self.timesteps, self.of_clean, self.of_noise, self.velocity = timesteps, of_clean, of_noise, velocity
         self.lora_shift = nn.Parameter(torch.zeros(STEPS, 1, 2, 2))
         self.output_per_sigma = torch.zeros(STEPS)
         self.adapted = True
 
     def forward(self, x: Tensor, t: Tensor, return_dict: bool) -> tuple[Tensor]:
         step = (self.timesteps[None] == t.reshape(-1, 1)).int().argmax(1)
-        a = self.alpha_bar[t].reshape(-1, 1, 1, 1)
-        clean = MEAN + DEVIATION**2 * a.sqrt() / (a * DEVIATION**2 + 1 - a) * (x - a.sqrt() * MEAN)
-        noise = (x - a.sqrt() * clean) / (1 - a).sqrt()
+        a, b = (table[step].view(-1, 1, 1, 1) for table in (self.of_clean, self.of_noise))
+        clean = MEAN + DEVIATION**2 * a / (a**2 * DEVIATION**2 + b**2) * (x - a * MEAN)
+        noise = (x - a * clean) / b
+        output = noise - clean if self.velocity else noise
         if self.adapted:
-            noise = noise + self.lora_shift[step] * self.output_per_sigma[step].view(-1, 1, 1, 1)
-        return (noise,)
+            output = output + self.lora_shift[step] * self.output_per_sigma[step].view(-1, 1, 1, 1)
+        return (output,)
 
 
 class LinearGaussian(Family):
@@ -102,16 +104,29 @@ class LinearValue(nn.Module):
         return (self.weight[state] * x.flatten(1)).sum(1) + self.bias[state]
 
 
-def toy() -> Session:
-    scheduler = DDIMScheduler(clip_sample=False, set_alpha_to_one=False)
-    scheduler.set_timesteps(STEPS)
-    net = ShiftedDenoiser(scheduler)
+def made(kind: str) -> tuple[Chain, Callable[[], ShiftedDenoiser]]:
+    """A chain, and how the ideal network of its process is made."""
+    device = torch.device("cpu")
+    if kind == "ddim":
+        scheduler = DDIMScheduler(clip_sample=False, set_alpha_to_one=False)
+        scheduler.set_timesteps(STEPS)
+        a = scheduler.alphas_cumprod[scheduler.timesteps]
+        return Ddim(scheduler, 1.0, device), lambda: ShiftedDenoiser(scheduler.timesteps, a.sqrt(), (1 - a).sqrt(), velocity=False)
+    flow = CHAINS[kind].scheduler_of(FlowMatchEulerDiscreteScheduler(), "model")
+    flow.set_timesteps(STEPS)
+    s = flow.sigmas[:-1]
+    return CHAINS[kind](flow, 0.7, device), lambda: ShiftedDenoiser(flow.timesteps, 1 - s, s, velocity=True)
+
+
+def toy(kind: str) -> Session:
+    chain, fresh_net = made(kind)
+    net = fresh_net()
     family = LinearGaussian(SimpleNamespace(unet=net), 1.0, torch.float32)
-    model = Model(family, Ddim(scheduler, 1.0, net.device), ShiftPolicies(net), fresh_net=lambda: ShiftedDenoiser(scheduler))
-    chain, steps = model.chain, torch.arange(STEPS)
+    model = Model(family, chain, ShiftPolicies(net), fresh_net=fresh_net)
+    steps = torch.arange(STEPS)
     unit = torch.ones(STEPS, 1, 1, 1)
     mean_per_output = (chain.mean(unit, 0 * unit, steps) - chain.mean(0 * unit, 0 * unit, steps)).flatten()
-    # This chain's last step has neither noise nor influence: it stays as it is.
+    # A last step without noise stays as it is.
     model.net.output_per_sigma = torch.where(chain.sigma > 0, chain.sigma / mean_per_output, 0.0)
     value = LinearValue(chain.state_timesteps)
     return Session(
@@ -170,17 +185,18 @@ def finished(session: Session, first_seed: int) -> Tensor:
     return x.flatten(1)
 
 
-@pytest.mark.parametrize("eta", [0.5, 1.0, 4.0])
-def test_vard_reaches_the_closed_form_optimum(eta: float) -> None:
-    session = toy()
+@pytest.mark.parametrize(("kind", "eta"), [("ddim", 0.5), ("ddim", 1.0), ("ddim", 4.0), ("flow-sde", 1.0), ("flow-cps", 1.0)])
+def test_vard_reaches_the_closed_form_optimum(kind: str, eta: float) -> None:
+    session = toy(kind)
     expected_shift, expected_kl = optimum(session, eta)
     shift, kl = train(session, eta)
     assert (shift - expected_shift).norm() < 0.1 * expected_shift.norm()
     assert kl == pytest.approx(expected_kl, rel=0.2)
 
 
-def test_ddpo_raises_the_expected_reward() -> None:
-    session = toy()
+@pytest.mark.parametrize("kind", ["ddim", "flow-sde"])
+def test_ddpo_raises_the_expected_reward(kind: str) -> None:
+    session = toy(kind)
     prior = finished(session, 10_000)
     for iteration in range(20):
         ids = [f"{iteration}-{i}" for i in range(N)]
@@ -194,9 +210,10 @@ def test_ddpo_raises_the_expected_reward() -> None:
     assert gained > 0.5 * (prior @ REWARD).std().item()
 
 
-def test_the_chain_has_the_spread_that_its_recursion_says() -> None:
+@pytest.mark.parametrize("kind", ["ddim", "flow-sde", "flow-cps"])
+def test_the_chain_has_the_spread_that_its_recursion_says(kind: str) -> None:
     """Var[x_{k+1}] = α_k² Var[x_k] + σ_k²: what the closed form rests on."""
-    session = toy()
+    session = toy(kind)
     alphas, chain = step_gains(session), session.model.chain
     variance = 1.0
     for alpha, sigma in zip(alphas, chain.sigma.tolist(), strict=True):
