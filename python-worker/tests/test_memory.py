@@ -30,11 +30,21 @@ def tiny_sd3(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_sana(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny-sana"
+    testing.CHECKPOINTS["tiny-sana"]().save_pretrained(folder)
+    return folder
+
+
+TRANSFORMERS = ("tiny_sd3", "tiny_sana")
+
+
 # ------------------------------------------------------------------------------------------------ gradient checkpointing
 
 
 @pytest.mark.parametrize("value", ["CONV", "ENCODER"])
-@pytest.mark.parametrize("family", ["tiny_sd", "tiny_ddpm", "tiny_sd3"])
+@pytest.mark.parametrize("family", ["tiny_sd", "tiny_ddpm", *TRANSFORMERS])
 def test_gradients_computed_again_are_the_same(client: Client, request: pytest.FixtureRequest, family: str, value: str) -> None:
     """With a value on features of the pretrained network too: computed again, they are not to be the adapter's."""
     checkpoint, ends = request.getfixturevalue(family), []
@@ -43,7 +53,7 @@ def test_gradients_computed_again_are_the_same(client: Client, request: pytest.F
         opening.model.gradient_checkpointing = again
         if family == "tiny_ddpm":
             opening.sampler.CopyFrom(pb.SamplerConfig(kind=pb.SamplerConfig.DDPM, guidance=1.0, steps=STEPS))
-        if family == "tiny_sd3":
+        if family in TRANSFORMERS:
             opening.sampler.CopyFrom(pb.SamplerConfig(steps=STEPS, guidance=3.0))
             del opening.model.adapter.targets[:]
         client.call("Open", opening)

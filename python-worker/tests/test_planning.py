@@ -13,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 
 import published
 from conftest import STEPS, Client, open_request, refused
-from test_memory import tiny_sd3  # noqa: F401
+from test_memory import TRANSFORMERS, tiny_sana, tiny_sd3  # noqa: F401
 from vard.v1 import worker_pb2 as pb
 from vard_worker.errors import Code
 from vard_worker.objectives import Vard
@@ -36,7 +36,7 @@ def opening(checkpoint: Path, family: str, dtype: int = pb.FLOAT32, value: int =
     request = open_request(checkpoint, model=pb.ModelConfig(dtype=dtype), value=pb.ValueConfig(kind=value))
     if family == "tiny_ddpm":
         request.sampler.CopyFrom(pb.SamplerConfig(kind=pb.SamplerConfig.DDPM, guidance=1.0, steps=STEPS))
-    if family == "tiny_sd3":
+    if family in TRANSFORMERS:
         request.sampler.CopyFrom(pb.SamplerConfig(steps=STEPS, guidance=3.0))
         del request.model.adapter.targets[:]
     return request
@@ -56,7 +56,7 @@ def allocated(operation: object) -> int:
     return peak
 
 
-FAMILIES = ["tiny_sd", "tiny_ddpm", "tiny_sd3", "emoji"]
+FAMILIES = ["tiny_sd", "tiny_ddpm", *TRANSFORMERS, "emoji"]
 
 
 @pytest.mark.parametrize("value", ["CONV", "ENCODER"])
