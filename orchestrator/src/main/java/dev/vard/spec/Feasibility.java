@@ -71,8 +71,8 @@ public final class Feasibility {
       } else if (spec.needsNoise()) {
         String what =
             switch (spec.algorithm().kl()) {
-              case KlBudget budget -> Keys.KL_BUDGET.path() + " bounds nothing";
-              case KlWeight weight -> Keys.KL_WEIGHT.path() + " does nothing";
+              case KlBudget budget -> AlgorithmKeys.KL_BUDGET.path() + " bounds nothing";
+              case KlWeight weight -> AlgorithmKeys.KL_WEIGHT.path() + " does nothing";
             };
         found.add(
             new Finding(
@@ -97,7 +97,7 @@ public final class Feasibility {
     if (spec.reward().parts().stream().allMatch(part -> part.weight() == 0)) {
       found.add(
           new Finding(
-              spec.reward().isSum() ? Keys.REWARD_PARTS : Keys.REWARD_WEIGHT,
+              spec.reward().isSum() ? RewardKeys.REWARD_PARTS : RewardKeys.REWARD_WEIGHT,
               "with a weight of 0 all rewards are equal, and equal rewards teach nothing; give"
                   + " another weight"));
     }
@@ -107,9 +107,9 @@ public final class Feasibility {
           new Finding(Keys.TARGETS, "has " + targets + " names; give at most " + MOST_TARGETS));
     }
     PolicySpec policy = spec.algorithm().policy();
-    pairs(Keys.POLICY_STEPS, policy.steps(), policy.batch(), found);
+    pairs(AlgorithmKeys.POLICY_STEPS, policy.steps(), policy.batch(), found);
     if (spec.algorithm() instanceof VardSpec vard) {
-      pairs(Keys.VALUE_STEPS, vard.value().steps(), vard.value().batch(), found);
+      pairs(AlgorithmKeys.VALUE_STEPS, vard.value().steps(), vard.value().batch(), found);
       vard.value()
           .width()
           .ifPresent(
@@ -117,7 +117,7 @@ public final class Feasibility {
                 if (width % GROUP != 0) {
                   found.add(
                       new Finding(
-                          Keys.VALUE_WIDTH,
+                          AlgorithmKeys.VALUE_WIDTH,
                           "%d is no multiple of %d; give %d"
                               .formatted(width, GROUP, GROUP * Math.ceilDiv(width, GROUP))));
                 }
@@ -155,7 +155,7 @@ public final class Feasibility {
     if (move < LEAST_MOVE) {
       found.add(
           new Finding(
-              Keys.POLICY_RATE,
+              AlgorithmKeys.POLICY_RATE,
               policy.learningRate()
                   + " moves no weight by more than "
                   + move
@@ -164,14 +164,14 @@ public final class Feasibility {
     if (policy.learningRate() > MOST_RATE) {
       found.add(
           new Finding(
-              Keys.POLICY_RATE,
+              AlgorithmKeys.POLICY_RATE,
               policy.learningRate()
                   + " moves weights by about so much in every step, which is likely to ruin the"
                   + " model; 1e-4 to 1e-3 is usual"));
     }
-    norm(Keys.POLICY_NORM, policy.maxGradientNorm(), found);
+    norm(AlgorithmKeys.POLICY_NORM, policy.maxGradientNorm(), found);
     switch (spec.algorithm()) {
-      case VardSpec vard -> norm(Keys.VALUE_NORM, vard.value().maxGradientNorm(), found);
+      case VardSpec vard -> norm(AlgorithmKeys.VALUE_NORM, vard.value().maxGradientNorm(), found);
       case DdpoSpec ddpo -> clips(ddpo, found);
     }
     return found;
@@ -199,10 +199,12 @@ public final class Feasibility {
     switch (spec.algorithm().kl()) {
       case KlBudget(double budget, int probes) when budget < LEAST_BUDGET ->
           found.add(
-              new Finding(Keys.KL_BUDGET, budget + " nats let the pictures change hardly at all"));
+              new Finding(
+                  AlgorithmKeys.KL_BUDGET, budget + " nats let the pictures change hardly at all"));
       case KlWeight(double weight) when weight > MOST_WEIGHT ->
           found.add(
-              new Finding(Keys.KL_WEIGHT, weight + " lets the pictures change hardly at all"));
+              new Finding(
+                  AlgorithmKeys.KL_WEIGHT, weight + " lets the pictures change hardly at all"));
       case KlBudget budget -> {}
       case KlWeight weight -> {}
     }
@@ -212,7 +214,7 @@ public final class Feasibility {
     if (ddpo.clip() < LEAST_CLIP) {
       found.add(
           new Finding(
-              Keys.CLIP,
+              AlgorithmKeys.CLIP,
               ddpo.clip()
                   + " is below a 32-bit float's resolution: only the first step of each iteration"
                   + " learns"));
@@ -220,7 +222,7 @@ public final class Feasibility {
     if (ddpo.advantageClip() < LEAST_ADVANTAGE) {
       found.add(
           new Finding(
-              Keys.ADVANTAGE_CLIP,
+              AlgorithmKeys.ADVANTAGE_CLIP,
               ddpo.advantageClip() + " makes all advantages nearly 0; 5 is usual"));
     }
   }

@@ -110,7 +110,7 @@ public final class SpecSchema {
     root.at(List.of(REWARD)).rules.addAll(ofSums());
     ofOutput(root.at(List.of(REWARD)));
     oneOf(root, Keys.PROMPTS_FILE, Keys.PROMPTS_LIST);
-    oneOf(root, Keys.KL_BUDGET, Keys.KL_WEIGHT);
+    oneOf(root, AlgorithmKeys.KL_BUDGET, AlgorithmKeys.KL_WEIGHT);
     root.rules.add(
         rule(
             Map.of("not", Map.of("required", List.of("prompts"))),
@@ -123,7 +123,7 @@ public final class SpecSchema {
     List<Key<?>> keys =
         Keys.ALL.stream()
             .filter(key -> key.path().startsWith(REWARD + "."))
-            .filter(key -> !Keys.OF_SUMS.contains(key))
+            .filter(key -> !RewardKeys.OF_SUMS.contains(key))
             .toList();
     Section part = section(keys, List.of(REWARD));
     part.rules.add(nested(List.of("kind"), Map.of("not", Map.of("const", SUM))));
@@ -207,8 +207,8 @@ public final class SpecSchema {
   /** What a sum leaves to its parts, and what stands in parts only. */
   private static List<Object> ofSums() {
     Section ofParts = new Section();
-    Keys.OF_PARTS.forEach(key -> ofParts.properties.put(key.segments().getLast(), false));
-    List<String> others = new ArrayList<>(names(Keys.REWARD_KIND.type()));
+    RewardKeys.OF_PARTS.forEach(key -> ofParts.properties.put(key.segments().getLast(), false));
+    List<String> others = new ArrayList<>(names(RewardKeys.REWARD_KIND.type()));
     others.remove(SUM);
     return List.of(
         ifOneOf("kind", List.of(SUM), open(ofParts)),

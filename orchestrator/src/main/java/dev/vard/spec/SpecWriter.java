@@ -78,126 +78,131 @@ public final class SpecWriter {
   private void add(RewardSpec reward) {
     RewardSpec.Part first = reward.parts().getFirst();
     if (reward.isSum()) {
-      put(Keys.REWARD_KIND, RewardSource.Kind.SUM);
-      List<String> path = Keys.REWARD_PARTS.segments();
+      put(RewardKeys.REWARD_KIND, RewardSource.Kind.SUM);
+      List<String> path = RewardKeys.REWARD_PARTS.segments();
       section(root, path.getFirst())
           .put(path.getLast(), reward.parts().stream().map(SpecWriter::part).toList());
     } else {
       add(first);
     }
-    put(Keys.REWARD_ON_FAILURE, reward.onFailure());
-    put(Keys.REWARD_MOST_DROPPED, reward.mostDropped());
-    put(Keys.REWARD_CACHE, reward.cache());
+    put(RewardKeys.REWARD_ON_FAILURE, reward.onFailure());
+    put(RewardKeys.REWARD_MOST_DROPPED, reward.mostDropped());
+    put(RewardKeys.REWARD_CACHE, reward.cache());
   }
 
   private static Map<String, Object> part(RewardSpec.Part part) {
     SpecWriter writer = new SpecWriter();
     writer.add(part);
-    writer.put(Keys.REWARD_NORMALISE, part.normalise());
-    return section(writer.root, Keys.REWARD_KIND.segments().getFirst());
+    writer.put(RewardKeys.REWARD_NORMALISE, part.normalise());
+    return section(writer.root, RewardKeys.REWARD_KIND.segments().getFirst());
   }
 
   private void add(RewardSpec.Part part) {
-    put(Keys.REWARD_KIND, part.source().kind());
-    put(Keys.REWARD_NAME, part.name());
-    put(Keys.REWARD_WEIGHT, part.weight());
+    put(RewardKeys.REWARD_KIND, part.source().kind());
+    put(RewardKeys.REWARD_NAME, part.name());
+    put(RewardKeys.REWARD_WEIGHT, part.weight());
     switch (part.source()) {
-      case RewardSource.JpegCompressibility(int quality) -> put(Keys.REWARD_QUALITY, quality);
-      case RewardSource.JpegIncompressibility(int quality) -> put(Keys.REWARD_QUALITY, quality);
+      case RewardSource.JpegCompressibility(int quality) -> put(RewardKeys.REWARD_QUALITY, quality);
+      case RewardSource.JpegIncompressibility(int quality) ->
+          put(RewardKeys.REWARD_QUALITY, quality);
       case RewardSource.JavaClass java -> {
-        put(Keys.REWARD_CLASS, java.className());
+        put(RewardKeys.REWARD_CLASS, java.className());
         putOptions(java.options());
       }
       case RewardSource.Python python -> {
-        put(Keys.REWARD_FUNCTION, python.function());
+        put(RewardKeys.REWARD_FUNCTION, python.function());
         putOptions(python.options());
-        put(Keys.REWARD_DEVICE, python.device());
+        put(RewardKeys.REWARD_DEVICE, python.device());
       }
       case RewardSource.Onnx(Path model, RewardSource.Onnx.Input input, var output) -> {
-        put(Keys.REWARD_MODEL, model.toString());
-        input.size().ifPresent(size -> put(Keys.ONNX_SIZE, size));
-        put(Keys.ONNX_LAYOUT, input.layout());
-        put(Keys.ONNX_MEAN, input.mean());
-        put(Keys.ONNX_DEVIATION, input.deviation());
-        output.name().ifPresent(name -> put(Keys.ONNX_OUTPUT, name));
-        put(Keys.ONNX_TAKE, output.take());
+        put(RewardKeys.REWARD_MODEL, model.toString());
+        input.size().ifPresent(size -> put(RewardKeys.ONNX_SIZE, size));
+        put(RewardKeys.ONNX_LAYOUT, input.layout());
+        put(RewardKeys.ONNX_MEAN, input.mean());
+        put(RewardKeys.ONNX_DEVIATION, input.deviation());
+        output.name().ifPresent(name -> put(RewardKeys.ONNX_OUTPUT, name));
+        put(RewardKeys.ONNX_TAKE, output.take());
         output
             .className()
             .ifPresentOrElse(
-                name -> put(Keys.ONNX_CLASS, name), () -> put(Keys.ONNX_INDEX, output.index()));
+                name -> put(RewardKeys.ONNX_CLASS, name),
+                () -> put(RewardKeys.ONNX_INDEX, output.index()));
       }
       case RewardSource.Grpc grpc -> {
-        put(Keys.REWARD_ENDPOINTS, grpc.endpoints());
+        put(RewardKeys.REWARD_ENDPOINTS, grpc.endpoints());
         if (!grpc.reward().isEmpty()) {
-          put(Keys.REWARD_SERVED, grpc.reward());
+          put(RewardKeys.REWARD_SERVED, grpc.reward());
         }
-        put(Keys.REWARD_TLS, grpc.access().tls());
+        put(RewardKeys.REWARD_TLS, grpc.access().tls());
         putAccess(grpc.access());
       }
       case RewardSource.Http http -> {
-        put(Keys.REWARD_URL, http.url().toString());
+        put(RewardKeys.REWARD_URL, http.url().toString());
         putAccess(http.access());
       }
       case RewardSource.Supplied supplied -> {}
     }
     AskingSpec asking = part.asking();
-    asking.batch().ifPresent(images -> put(Keys.REWARD_BATCH, images));
-    asking.concurrency().ifPresent(calls -> put(Keys.REWARD_CONCURRENCY, calls));
-    put(Keys.REWARD_TIMEOUT, asking.timeout().toNanos() / 1e9);
-    put(Keys.REWARD_RETRIES, asking.retries());
-    asking.range().ifPresent(r -> put(Keys.REWARD_RANGE, List.of(r.least(), r.most())));
+    asking.batch().ifPresent(images -> put(RewardKeys.REWARD_BATCH, images));
+    asking.concurrency().ifPresent(calls -> put(RewardKeys.REWARD_CONCURRENCY, calls));
+    put(RewardKeys.REWARD_TIMEOUT, asking.timeout().toNanos() / 1e9);
+    put(RewardKeys.REWARD_RETRIES, asking.retries());
+    asking.range().ifPresent(r -> put(RewardKeys.REWARD_RANGE, List.of(r.least(), r.most())));
   }
 
   private void putOptions(Map<String, Object> options) {
     if (!options.isEmpty()) {
-      put(Keys.REWARD_OPTIONS, options);
+      put(RewardKeys.REWARD_OPTIONS, options);
     }
   }
 
   private void putAccess(RewardSource.Access access) {
-    access.ca().ifPresent(file -> put(Keys.REWARD_CA, file.toString()));
-    access.tokenEnv().ifPresent(name -> put(Keys.REWARD_TOKEN, name));
+    access.ca().ifPresent(file -> put(RewardKeys.REWARD_CA, file.toString()));
+    access.tokenEnv().ifPresent(name -> put(RewardKeys.REWARD_TOKEN, name));
   }
 
   private void add(AlgorithmSpec algorithm) {
-    put(Keys.ALGORITHM_KIND, algorithm.kind());
-    put(Keys.ITERATIONS, algorithm.iterations());
-    put(Keys.SAMPLES, algorithm.samples());
-    put(Keys.STALENESS, algorithm.staleness());
+    put(AlgorithmKeys.ALGORITHM_KIND, algorithm.kind());
+    put(AlgorithmKeys.ITERATIONS, algorithm.iterations());
+    put(AlgorithmKeys.SAMPLES, algorithm.samples());
+    put(AlgorithmKeys.STALENESS, algorithm.staleness());
     switch (algorithm) {
       case VardSpec vard -> {
         ValueSpec value = vard.value();
-        put(Keys.VALUE_KIND, value.kind());
-        put(Keys.VALUE_INPUT, value.input());
-        put(Keys.VALUE_PROMPT, value.prompt());
-        value.width().ifPresent(width -> put(Keys.VALUE_WIDTH, width));
-        put(Keys.WARMUP, value.warmup());
-        put(Keys.VALUE_STEPS, value.steps());
-        put(Keys.VALUE_BATCH, value.batch());
-        put(Keys.VALUE_RATE, value.learningRate());
-        put(Keys.REPLAY, value.replay());
-        put(Keys.VALUE_NORM, value.maxGradientNorm());
-        put(Keys.VALUE_AHEAD, value.ahead());
-        value.microBatch().ifPresent(pairs -> put(Keys.VALUE_MICRO_BATCH, pairs));
+        put(AlgorithmKeys.VALUE_KIND, value.kind());
+        put(AlgorithmKeys.VALUE_INPUT, value.input());
+        put(AlgorithmKeys.VALUE_PROMPT, value.prompt());
+        value.width().ifPresent(width -> put(AlgorithmKeys.VALUE_WIDTH, width));
+        put(AlgorithmKeys.WARMUP, value.warmup());
+        put(AlgorithmKeys.VALUE_STEPS, value.steps());
+        put(AlgorithmKeys.VALUE_BATCH, value.batch());
+        put(AlgorithmKeys.VALUE_RATE, value.learningRate());
+        put(AlgorithmKeys.REPLAY, value.replay());
+        put(AlgorithmKeys.VALUE_NORM, value.maxGradientNorm());
+        put(AlgorithmKeys.VALUE_AHEAD, value.ahead());
+        value.microBatch().ifPresent(pairs -> put(AlgorithmKeys.VALUE_MICRO_BATCH, pairs));
       }
       case DdpoSpec ddpo -> {
-        put(Keys.CLIP, ddpo.clip());
-        put(Keys.ADVANTAGE_CLIP, ddpo.advantageClip());
+        put(AlgorithmKeys.CLIP, ddpo.clip());
+        put(AlgorithmKeys.ADVANTAGE_CLIP, ddpo.advantageClip());
       }
     }
-    put(Keys.POLICY_STEPS, algorithm.policy().steps());
-    put(Keys.POLICY_BATCH, algorithm.policy().batch());
-    put(Keys.POLICY_RATE, algorithm.policy().learningRate());
-    put(Keys.FINAL_RATE, algorithm.policy().finalRate());
-    put(Keys.PHASE_RATE, algorithm.policy().phaseRate());
-    put(Keys.POLICY_NORM, algorithm.policy().maxGradientNorm());
-    algorithm.policy().microBatch().ifPresent(pairs -> put(Keys.POLICY_MICRO_BATCH, pairs));
+    put(AlgorithmKeys.POLICY_STEPS, algorithm.policy().steps());
+    put(AlgorithmKeys.POLICY_BATCH, algorithm.policy().batch());
+    put(AlgorithmKeys.POLICY_RATE, algorithm.policy().learningRate());
+    put(AlgorithmKeys.FINAL_RATE, algorithm.policy().finalRate());
+    put(AlgorithmKeys.PHASE_RATE, algorithm.policy().phaseRate());
+    put(AlgorithmKeys.POLICY_NORM, algorithm.policy().maxGradientNorm());
+    algorithm
+        .policy()
+        .microBatch()
+        .ifPresent(pairs -> put(AlgorithmKeys.POLICY_MICRO_BATCH, pairs));
     switch (algorithm.kl()) {
       case KlSpec.KlBudget(double budget, int probes) -> {
-        put(Keys.KL_BUDGET, budget);
-        put(Keys.KL_PROBES, probes);
+        put(AlgorithmKeys.KL_BUDGET, budget);
+        put(AlgorithmKeys.KL_PROBES, probes);
       }
-      case KlSpec.KlWeight(double weight) -> put(Keys.KL_WEIGHT, weight);
+      case KlSpec.KlWeight(double weight) -> put(AlgorithmKeys.KL_WEIGHT, weight);
     }
   }
 

@@ -138,7 +138,7 @@ final class TreeParser {
       String key = name.getValue();
       String full = path.isEmpty() ? key : path + "." + key;
       Tree value = tree(entry.getValueNode(), place, full, depth + 1);
-      if (entries.putIfAbsent(key, value) != null && problems.size() < SpecReader.MOST_PROBLEMS) {
+      if (entries.putIfAbsent(key, value) != null && problems.size() < Given.MOST_PROBLEMS) {
         problems.add(
             new SpecProblem(
                 Code.DUPLICATE_KEY,

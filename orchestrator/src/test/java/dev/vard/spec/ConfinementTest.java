@@ -217,6 +217,6 @@ class ConfinementTest {
                     () ->
                         reader(true).read(text.toString(), "specification", Path.of(""), List.of()))
                 .problems())
-        .hasSizeLessThan(SpecReader.MOST_PROBLEMS + 100);
+        .hasSizeLessThan(Given.MOST_PROBLEMS + 100);
   }
 }

@@ -64,7 +64,7 @@ class SpecBoundsTest {
   void shouldTellOfAHundredDuplicatesAtMost() {
     assertThat(problems("a: 1\n".repeat(1_000)))
         .filteredOn(problem -> problem.code() == SpecProblem.Code.DUPLICATE_KEY)
-        .hasSize(SpecReader.MOST_PROBLEMS);
+        .hasSize(Given.MOST_PROBLEMS);
   }
 
   /** Of a budget of 2^63 - 1 each iteration was counted, for ever. */
