@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * The specification that a run was begun with, and what somebody made since of its copies in the
@@ -117,7 +118,7 @@ public final class KeptSpec {
 
   private List<String> edits(String name) {
     return Files.exists(root.resolve(name))
-        ? SpecDiff.between(originals.get(name), read(name))
+        ? SpecDiff.between(Objects.requireNonNull(originals.get(name)), read(name))
         : List.of();
   }
 

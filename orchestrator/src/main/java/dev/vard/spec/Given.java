@@ -155,8 +155,8 @@ final class Given {
   }
 
   Origin later(Key<?> one, Key<?> other) {
-    Origin first = origins.get(one.path());
-    Origin second = origins.get(other.path());
+    Origin first = origin(one);
+    Origin second = origin(other);
     boolean firstIsLater =
         !first.source().equals(source.source())
             || first.line() > second.line() && second.line() != 0;
@@ -215,12 +215,12 @@ final class Given {
 
   void refuse(Key<?> key, String why) {
     if (origins.containsKey(key.path())) {
-      add(Code.CONFLICT, origins.get(key.path()), key.path(), why);
+      add(Code.CONFLICT, origin(key), key.path(), why);
     }
   }
 
   void forbid(Key<?> key, String why) {
-    add(Code.FORBIDDEN, origins.get(key.path()), key.path(), why);
+    add(Code.FORBIDDEN, origin(key), key.path(), why);
   }
 
   void add(Code code, Origin origin, String path, String message) {

@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
 
 /** Which keys of a specification's text were changed. Comments and layout do not count. */
 public final class SpecDiff {
@@ -62,7 +63,7 @@ public final class SpecDiff {
     }
   }
 
-  private static String shown(String value) {
+  private static String shown(@Nullable String value) {
     if (value == null) {
       return "nothing";
     }

@@ -59,7 +59,7 @@ final class TreeParser {
       left = NODES + requireShallow(settings, yaml);
       return new Compose(settings).composeString(yaml).map(node -> tree(node, origin(node), "", 0));
     } catch (Unbounded e) {
-      problems.add(new SpecProblem(Code.BAD_YAML, e.place, e.path, e.getMessage()));
+      problems.add(new SpecProblem(Code.BAD_YAML, e.place, e.path, e.message));
     } catch (MarkedYamlEngineException e) {
       int line = e.getProblemMark().map(mark -> mark.getLine() + 1).orElse(0);
       problems.add(
@@ -165,11 +165,13 @@ final class TreeParser {
 
     private final transient Origin place;
     private final String path;
+    private final String message;
 
     Unbounded(Origin place, String path, String message) {
       super(message, null, false, false);
       this.place = place;
       this.path = path;
+      this.message = message;
     }
   }
 
