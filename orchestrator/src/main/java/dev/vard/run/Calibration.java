@@ -108,7 +108,7 @@ public record Calibration(
 
   /** A specification's reward that goes on whatever fails, so that all failures are seen. */
   public static RewardSpec patient(RewardSpec reward) {
-    return new RewardSpec(reward.parts(), reward.cache(), OnFailure.DROP, 1);
+    return new RewardSpec(reward.parts(), OnFailure.DROP, 1, reward.cache());
   }
 
   /**

@@ -3,56 +3,75 @@ package dev.vard.spec;
 /** How the policy is improved. */
 public sealed interface AlgorithmSpec {
 
-  /** Rounds of sampling, scoring and learning. */
+  @SpecKey(
+      text = "Rounds of sampling, scoring and learning, the warm-up included.",
+      in = Forms.STEPS,
+      byDefault = "16")
   int iterations();
 
-  /** Trajectories, and reward queries, of each iteration. */
+  @SpecKey(
+      text = "Trajectories of each iteration; each is one reward query.",
+      in = "[2, 65536]",
+      byDefault = "32")
   int samples();
 
-  /** So many iterations late may rewards be. */
+  @SpecKey(
+      text =
+          "So many iterations late may rewards be: the policy learns from those"
+              + " while newer ones are still awaited. 0 waits for each iteration's own.",
+      in = "[0, 100]",
+      byDefault = "0")
   int staleness();
 
   PolicySpec policy();
 
   KlSpec kl();
 
-  /** The name in a specification. */
-  Kind kind();
+  @SpecKey(text = "How the policy is improved.")
+  default Kind kind() {
+    return Variant.of(Kind.class, getClass());
+  }
 
   /** Value-based: gradients flow from a fitted value network into the policy. */
   record VardSpec(
       int iterations, int samples, int staleness, ValueSpec value, PolicySpec policy, KlSpec kl)
-      implements AlgorithmSpec {
-    @Override
-    public Kind kind() {
-      return Kind.VARD;
-    }
-  }
+      implements AlgorithmSpec {}
 
-  /**
-   * Policy gradient with a clipped likelihood ratio.
-   *
-   * @param clip ε of the ratio
-   * @param advantageClip advantages are kept within ± this many deviations
-   */
+  /** Policy gradient with a clipped likelihood ratio. */
   record DdpoSpec(
       int iterations,
       int samples,
       int staleness,
       PolicySpec policy,
       KlSpec kl,
-      double clip,
-      double advantageClip)
-      implements AlgorithmSpec {
-    @Override
-    public Kind kind() {
-      return Kind.DDPO;
-    }
-  }
+      @SpecKey(
+              text =
+                  "ε of the likelihood ratio, whose log-probabilities are averaged over the"
+                      + " latent's dimensions.",
+              in = Forms.POSITIVE,
+              byDefault = "1.0e-4")
+          double clip,
+      @SpecKey(
+              text = "Advantages are kept within ± this many deviations.",
+              in = Forms.POSITIVE,
+              byDefault = "5.0")
+          double advantageClip)
+      implements AlgorithmSpec {}
 
   /** The names of the above in a specification. */
-  enum Kind {
-    VARD,
-    DDPO
+  enum Kind implements Variant {
+    VARD(VardSpec.class),
+    DDPO(DdpoSpec.class);
+
+    private final Class<? extends Record> type;
+
+    Kind(Class<? extends Record> type) {
+      this.type = type;
+    }
+
+    @Override
+    public Class<? extends Record> type() {
+      return type;
+    }
   }
 }

@@ -3,26 +3,41 @@ package dev.vard.spec;
 import java.time.Duration;
 import java.util.Optional;
 
-/**
- * How a reward is asked.
- *
- * @param batch most images in one call; empty takes as many as the reward takes
- * @param concurrency most calls under way at once; empty leaves it to the reward
- * @param timeout of one call
- * @param retries of a query that failed in a way that may pass
- * @param range what scores must lie in; empty takes what the reward says of itself, if anything
- */
+/** How a reward is asked. */
 public record AskingSpec(
-    Optional<Integer> batch,
-    Optional<Integer> concurrency,
-    Duration timeout,
-    int retries,
-    Optional<Range> range) {
+    @SpecKey(
+            text = "Most images in one call.",
+            in = Forms.BATCH,
+            without = AskingSpec.REMOTE_BATCH + " of grpc, http and python, else the reward's own")
+        Optional<Integer> batch,
+    @SpecKey(
+            text = "Most calls at the same time.",
+            in = "[1, 1024]",
+            without =
+                AskingSpec.REMOTE_CONCURRENCY + " of grpc, http and python, else the reward's own")
+        Optional<Integer> concurrency,
+    @SpecKey(
+            text = "Seconds until a call of grpc, http or python counts as failed.",
+            in = "(0, 86400]",
+            byDefault = "" + AskingSpec.DEFAULT_SECONDS)
+        Duration timeout,
+    @SpecKey(
+            text = "How often a query is asked again whose failure may pass.",
+            in = "[0, 1000]",
+            without = AskingSpec.REMOTE_RETRIES + " of grpc, http and python, else 0")
+        int retries,
+    @SpecKey(
+            text = "What scores must lie in, both ends included.",
+            form = "a list of the least and the most",
+            count = 2,
+            without = "what the reward says of itself")
+        Optional<Range> range) {
 
   static final int REMOTE_BATCH = 4;
   static final int REMOTE_CONCURRENCY = 4;
   static final int REMOTE_RETRIES = 10;
-  static final Duration DEFAULT_TIMEOUT = Duration.ofSeconds(60);
+  static final int DEFAULT_SECONDS = 60;
+  static final Duration DEFAULT_TIMEOUT = Duration.ofSeconds(DEFAULT_SECONDS);
 
   /** Both ends included. */
   public record Range(double least, double most) {

@@ -12,6 +12,8 @@ import java.util.List;
  * so does a bound on the KL, and a reward must be able to differ.
  */
 public final class Feasibility {
+  private static final String ETA = "sampler.eta";
+
   /** DDIM's η below which hardly any noise is left. */
   private static final double LITTLE_NOISE = 0.05;
 
@@ -47,10 +49,6 @@ public final class Feasibility {
    * @param path the key, as {@code sampler.eta}
    */
   public record Finding(String path, String message) {
-    private Finding(Key<?> key, String message) {
-      this(key.path(), message);
-    }
-
     @Override
     public String toString() {
       return path + ": " + message;
@@ -66,17 +64,17 @@ public final class Feasibility {
       if (spec.algorithm() instanceof DdpoSpec) {
         found.add(
             new Finding(
-                Keys.ETA,
+                ETA,
                 zero + "and DDPO learns from the noise alone" + cure + "algorithm.kind: vard"));
       } else if (spec.needsNoise()) {
         String what =
             switch (spec.algorithm().kl()) {
-              case KlBudget budget -> AlgorithmKeys.KL_BUDGET.path() + " bounds nothing";
-              case KlWeight weight -> AlgorithmKeys.KL_WEIGHT.path() + " does nothing";
+              case KlBudget budget -> "algorithm.kl.budget bounds nothing";
+              case KlWeight weight -> "algorithm.kl.weight does nothing";
             };
         found.add(
             new Finding(
-                Keys.ETA,
+                ETA,
                 zero
                     + "where the KL to the pretrained model is undefined and "
                     + what
@@ -89,7 +87,7 @@ public final class Feasibility {
         && spec.sampler().eta().orElse(0) > 1) {
       found.add(
           new Finding(
-              Keys.ETA,
+              ETA,
               spec.sampler().eta().getAsDouble()
                   + " is above 1, which only sampler.kind: flow-sde takes; give a number from 0 to"
                   + " 1"));
@@ -97,19 +95,20 @@ public final class Feasibility {
     if (spec.reward().parts().stream().allMatch(part -> part.weight() == 0)) {
       found.add(
           new Finding(
-              spec.reward().isSum() ? RewardKeys.REWARD_PARTS : RewardKeys.REWARD_WEIGHT,
+              spec.reward().isSum() ? "reward.parts" : "reward.weight",
               "with a weight of 0 all rewards are equal, and equal rewards teach nothing; give"
                   + " another weight"));
     }
     int targets = spec.model().adapter().targets().size();
     if (targets > MOST_TARGETS) {
       found.add(
-          new Finding(Keys.TARGETS, "has " + targets + " names; give at most " + MOST_TARGETS));
+          new Finding(
+              "model.adapter.targets", "has " + targets + " names; give at most " + MOST_TARGETS));
     }
     PolicySpec policy = spec.algorithm().policy();
-    pairs(AlgorithmKeys.POLICY_STEPS, policy.steps(), policy.batch(), found);
+    pairs("algorithm.policy.steps", policy.steps(), policy.batch(), found);
     if (spec.algorithm() instanceof VardSpec vard) {
-      pairs(AlgorithmKeys.VALUE_STEPS, vard.value().steps(), vard.value().batch(), found);
+      pairs("algorithm.value.steps", vard.value().steps(), vard.value().batch(), found);
       vard.value()
           .width()
           .ifPresent(
@@ -117,7 +116,7 @@ public final class Feasibility {
                 if (width % GROUP != 0) {
                   found.add(
                       new Finding(
-                          AlgorithmKeys.VALUE_WIDTH,
+                          "algorithm.value.width",
                           "%d is no multiple of %d; give %d"
                               .formatted(width, GROUP, GROUP * Math.ceilDiv(width, GROUP))));
                 }
@@ -126,7 +125,7 @@ public final class Feasibility {
     return found;
   }
 
-  private static void pairs(Key<Long> key, long steps, long batch, List<Finding> found) {
+  private static void pairs(String key, long steps, long batch, List<Finding> found) {
     if (steps * batch > MOST_PAIRS) {
       found.add(
           new Finding(
@@ -155,7 +154,7 @@ public final class Feasibility {
     if (move < LEAST_MOVE) {
       found.add(
           new Finding(
-              AlgorithmKeys.POLICY_RATE,
+              "algorithm.policy.learning-rate",
               policy.learningRate()
                   + " moves no weight by more than "
                   + move
@@ -164,14 +163,15 @@ public final class Feasibility {
     if (policy.learningRate() > MOST_RATE) {
       found.add(
           new Finding(
-              AlgorithmKeys.POLICY_RATE,
+              "algorithm.policy.learning-rate",
               policy.learningRate()
                   + " moves weights by about so much in every step, which is likely to ruin the"
                   + " model; 1e-4 to 1e-3 is usual"));
     }
-    norm(AlgorithmKeys.POLICY_NORM, policy.maxGradientNorm(), found);
+    norm("algorithm.policy.max-gradient-norm", policy.maxGradientNorm(), found);
     switch (spec.algorithm()) {
-      case VardSpec vard -> norm(AlgorithmKeys.VALUE_NORM, vard.value().maxGradientNorm(), found);
+      case VardSpec vard ->
+          norm("algorithm.value.max-gradient-norm", vard.value().maxGradientNorm(), found);
       case DdpoSpec ddpo -> clips(ddpo, found);
     }
     return found;
@@ -183,7 +183,7 @@ public final class Feasibility {
     if (spec.sampler().noNoise()) {
       found.add(
           new Finding(
-              Keys.ETA,
+              ETA,
               "0 gives a chain without noise: the KL is shown as 0 whatever happens, and nothing"
                   + " bounds how far the policy moves"));
     } else if ((kind == SamplerSpec.Kind.DDIM || kind == SamplerSpec.Kind.AUTO)
@@ -191,7 +191,7 @@ public final class Feasibility {
         && spec.needsNoise()) {
       found.add(
           new Finding(
-              Keys.ETA,
+              ETA,
               eta
                   + " leaves hardly any noise, and the KL grows with 1/η²: a small change of the"
                   + " pictures costs the whole budget"));
@@ -200,11 +200,11 @@ public final class Feasibility {
       case KlBudget(double budget, int probes) when budget < LEAST_BUDGET ->
           found.add(
               new Finding(
-                  AlgorithmKeys.KL_BUDGET, budget + " nats let the pictures change hardly at all"));
+                  "algorithm.kl.budget", budget + " nats let the pictures change hardly at all"));
       case KlWeight(double weight) when weight > MOST_WEIGHT ->
           found.add(
               new Finding(
-                  AlgorithmKeys.KL_WEIGHT, weight + " lets the pictures change hardly at all"));
+                  "algorithm.kl.weight", weight + " lets the pictures change hardly at all"));
       case KlBudget budget -> {}
       case KlWeight weight -> {}
     }
@@ -214,7 +214,7 @@ public final class Feasibility {
     if (ddpo.clip() < LEAST_CLIP) {
       found.add(
           new Finding(
-              AlgorithmKeys.CLIP,
+              "algorithm.clip",
               ddpo.clip()
                   + " is below a 32-bit float's resolution: only the first step of each iteration"
                   + " learns"));
@@ -222,12 +222,12 @@ public final class Feasibility {
     if (ddpo.advantageClip() < LEAST_ADVANTAGE) {
       found.add(
           new Finding(
-              AlgorithmKeys.ADVANTAGE_CLIP,
+              "algorithm.advantage-clip",
               ddpo.advantageClip() + " makes all advantages nearly 0; 5 is usual"));
     }
   }
 
-  private static void norm(Key<Double> key, double norm, List<Finding> found) {
+  private static void norm(String key, double norm, List<Finding> found) {
     if (norm > 0 && norm < LEAST_NORM) {
       found.add(
           new Finding(

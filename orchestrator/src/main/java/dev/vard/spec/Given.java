@@ -7,7 +7,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalInt;
 
 /**
  * What was given for the keys of one specification, or of one part of its reward, and all that is
@@ -26,7 +25,10 @@ final class Given {
   private final String reward;
 
   private final List<SpecProblem> problems = new ArrayList<>();
-  private final Map<Key<?>, Object> values = new HashMap<>();
+
+  /** By path. */
+  private final Map<String, Object> values = new HashMap<>();
+
   private final Map<String, Origin> origins = new HashMap<>();
 
   /**
@@ -64,7 +66,7 @@ final class Given {
       String path = prefix.isEmpty() ? entry.getKey() : prefix + "." + entry.getKey();
       Tree tree = entry.getValue();
       origins.put(path, tree.origin());
-      Optional<Key<?>> key = Keys.ALL.stream().filter(k -> k.path().equals(path)).findFirst();
+      Optional<Key<?>> key = Keys.find(path);
       if (key.isPresent()) {
         take(key.get(), tree);
       } else if (Suggestions.isSection(path)) {
@@ -97,7 +99,7 @@ final class Given {
 
   private <T> void take(Key<T> key, Tree tree) {
     try {
-      values.put(key, key.type().read(tree));
+      values.put(key.path(), key.type().read(tree));
     } catch (ValueType.Mismatch e) {
       add(e.code(), tree.origin(), key.path(), e.getMessage() + "; give " + key.type().describe());
     }
@@ -131,7 +133,7 @@ final class Given {
         }
       }
       case Absent.Allowed<T> allowed -> {}
-      case Absent.Default<T>(T value) -> values.put(key, value);
+      case Absent.Default<T>(T value) -> values.put(key.path(), value);
     }
   }
 
@@ -141,10 +143,7 @@ final class Given {
   }
 
   private Optional<String> chosen(String path) {
-    return values.entrySet().stream()
-        .filter(entry -> entry.getKey().path().equals(path))
-        .findFirst()
-        .map(entry -> ValueType.Choice.name((Enum<?>) entry.getValue()));
+    return value(path).map(value -> ValueType.Choice.name((Enum<?>) value));
   }
 
   private boolean brokenAbove(Key<?> key) {
@@ -193,12 +192,6 @@ final class Given {
     return origins.getOrDefault(path, source.at(0));
   }
 
-  OptionalInt wholeIfGiven(Key<Long> key) {
-    return find(key)
-        .map(value -> OptionalInt.of(Math.toIntExact(value)))
-        .orElse(OptionalInt.empty());
-  }
-
   int whole(Key<Long> key) {
     return Math.toIntExact(get(key));
   }
@@ -210,7 +203,22 @@ final class Given {
   /** Safe: {@link #take} and {@link #settle} put values of the key's own type only. */
   @SuppressWarnings("unchecked")
   <T> Optional<T> find(Key<T> key) {
-    return Optional.ofNullable((T) values.get(key));
+    return (Optional<T>) value(key.path());
+  }
+
+  /** What was given for a key, or holds instead. */
+  Optional<Object> value(String path) {
+    return Optional.ofNullable(values.get(path));
+  }
+
+  /** What a record is to hold, whatever was given. */
+  void put(Key<?> key, Object value) {
+    values.put(key.path(), value);
+  }
+
+  /** What a record is to hold where nothing was given. */
+  void putIfAbsent(Key<?> key, Object value) {
+    values.putIfAbsent(key.path(), value);
   }
 
   void refuse(Key<?> key, String why) {

@@ -1,6 +1,5 @@
 package dev.vard.spec;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -20,7 +19,11 @@ record Key<T>(
     /** An error. */
     record Refused<T>() implements Absent<T> {}
 
-    /** Nothing, which has a meaning of its own. */
+    /**
+     * Nothing, which has a meaning of its own.
+     *
+     * @param stands that meaning, for the reference
+     */
     record Allowed<T>(String stands) implements Absent<T> {}
 
     /** The default. */
@@ -35,28 +38,9 @@ record Key<T>(
     }
   }
 
-  static <T> Key<T> required(String path, ValueType<T> type, String meaning) {
-    return new Key<>(path, type, new Absent.Refused<>(), Optional.empty(), meaning);
-  }
-
-  /**
-   * @param stands what the key's absence means, for the reference
-   */
-  static <T> Key<T> optional(String path, ValueType<T> type, String stands, String meaning) {
-    return new Key<>(path, type, new Absent.Allowed<>(stands), Optional.empty(), meaning);
-  }
-
-  static <T> Key<T> of(String path, ValueType<T> type, T byDefault, String meaning) {
-    return new Key<>(path, type, new Absent.Default<>(byDefault), Optional.empty(), meaning);
-  }
-
-  Key<T> onlyWith(String choice, Enum<?>... values) {
-    List<String> names = new ArrayList<>();
-    for (Enum<?> value : values) {
-      names.add(ValueType.Choice.name(value));
-    }
+  Key<T> onlyWith(String choice, List<String> values) {
     return new Key<>(
-        path, type, absent, Optional.of(new Belongs(choice, List.copyOf(names))), meaning);
+        path, type, absent, Optional.of(new Belongs(choice, List.copyOf(values))), meaning);
   }
 
   List<String> segments() {

@@ -6,23 +6,52 @@ import java.util.OptionalInt;
  * The model to fine-tune.
  *
  * @param checkpoint absolute path of a folder in diffusers format, or a hub id
- * @param revision the hub's revision; empty for the default one
- * @param device {@code auto}, {@code cpu}, {@code cuda} or {@code cuda:N}
- * @param height pixels of the images; empty for the model's own
- * @param width pixels of the images; empty for the model's own
- * @param gradientCheckpointing whether activations are computed again backwards
- * @param offload whether text encoders and VAE wait in the CPU's memory
  */
 public record ModelSpec(
-    String checkpoint,
-    String revision,
-    String device,
-    DType dtype,
-    AdapterSpec adapter,
-    OptionalInt height,
-    OptionalInt width,
-    boolean gradientCheckpointing,
-    boolean offload) {
+    @SpecKey(
+            text = "The pretrained model, of a family that own-checkpoint.md lists.",
+            form = "a folder in diffusers format or a hub id")
+        String checkpoint,
+    @SpecKey(
+            text = "Branch, tag or commit of a hub id.",
+            form = "a revision of the hub",
+            without = "the hub's default")
+        String revision,
+    @SpecKey(
+            text = "Where the model computes; `auto` takes CUDA when present.",
+            pattern = Forms.DEVICE,
+            form = Forms.DEVICE_FORM,
+            byDefault = "auto")
+        String device,
+    @SpecKey(
+            text =
+                "What the frozen weights are kept in; the adapter and the value network"
+                    + " are float32.",
+            byDefault = "float32")
+        DType dtype,
+    @SpecKey(
+            text = "Pixels of the images; a multiple of what the model draws.",
+            in = "[1, 16384]",
+            without = "the model's own")
+        OptionalInt height,
+    @SpecKey(
+            text = "Pixels of the images; a multiple of what the model draws.",
+            in = "[1, 16384]",
+            without = "the model's own")
+        OptionalInt width,
+    @SpecKey(
+            text =
+                "Whether the network keeps fewer activations and computes them again"
+                    + " backwards: slower, in less memory, with the same gradients.",
+            byDefault = "false")
+        boolean gradientCheckpointing,
+    @SpecKey(
+            text =
+                "Whether text encoders and VAE wait in the CPU's memory while they are"
+                    + " not in use.",
+            byDefault = "false")
+        boolean offload,
+    AdapterSpec adapter) {
 
   /** A model that draws its own size, held the plain way. */
   public ModelSpec(
@@ -32,11 +61,11 @@ public record ModelSpec(
         revision,
         device,
         dtype,
-        adapter,
         OptionalInt.empty(),
         OptionalInt.empty(),
         false,
-        false);
+        false,
+        adapter);
   }
 
   /** What the frozen weights are kept in. */

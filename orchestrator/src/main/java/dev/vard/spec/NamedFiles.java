@@ -1,6 +1,8 @@
 package dev.vard.spec;
 
 import dev.vard.spec.SpecProblem.Code;
+import dev.vard.spec.ValueType.Text;
+import dev.vard.spec.ValueType.Texts;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,6 +15,10 @@ import java.util.regex.Pattern;
  * beside the specification.
  */
 final class NamedFiles {
+  static final Key<String> CHECKPOINT = Keys.at("model.checkpoint", Text.class);
+  static final Key<String> PROMPTS_FILE = Keys.at("prompts.file", Text.class);
+  static final Key<List<String>> PROMPTS_LIST = Keys.at("prompts.list", Texts.class);
+
   private static final Pattern HUB_ID = Pattern.compile("[\\w.-]+/[\\w.-]+");
 
   private final Surroundings around;
@@ -34,8 +40,8 @@ final class NamedFiles {
   }
 
   List<String> prompts() {
-    boolean file = given.has(Keys.PROMPTS_FILE);
-    boolean list = given.has(Keys.PROMPTS_LIST);
+    boolean file = given.has(PROMPTS_FILE);
+    boolean list = given.has(PROMPTS_LIST);
     if (given.has("prompts") && file == list) {
       if (!given.hasProblem("prompts")) {
         given.add(
@@ -47,21 +53,21 @@ final class NamedFiles {
       return List.of();
     }
     if (list) {
-      return given.find(Keys.PROMPTS_LIST).orElse(List.of());
+      return given.find(PROMPTS_LIST).orElse(List.of());
     }
     return around.confinement().isPresent()
         ? List.of()
-        : given.find(Keys.PROMPTS_FILE).map(this::promptsOf).orElse(List.of());
+        : given.find(PROMPTS_FILE).map(this::promptsOf).orElse(List.of());
   }
 
   private List<String> promptsOf(String name) {
-    Origin origin = given.origin(Keys.PROMPTS_FILE);
+    Origin origin = given.origin(PROMPTS_FILE);
     Path file = locate(name);
     if (!Files.isRegularFile(file)) {
       given.add(
           Code.MISSING_FILE,
           origin,
-          Keys.PROMPTS_FILE.path(),
+          PROMPTS_FILE.path(),
           "there is no file '" + name + "'" + places() + "; give a text file with a prompt a line");
       return List.of();
     }
@@ -71,7 +77,7 @@ final class NamedFiles {
         given.add(
             Code.OUT_OF_RANGE,
             origin,
-            Keys.PROMPTS_FILE.path(),
+            PROMPTS_FILE.path(),
             "'" + name + "' holds no prompt; give a text file with a prompt a line");
       }
       for (PromptFile.Line line : prompts) {
@@ -80,7 +86,7 @@ final class NamedFiles {
           given.add(
               Code.OUT_OF_RANGE,
               new Origin(file.toString(), line.line()),
-              Keys.PROMPTS_FILE.path(),
+              PROMPTS_FILE.path(),
               "the prompt has "
                   + length
                   + " characters; give at most "
@@ -93,14 +99,14 @@ final class NamedFiles {
       given.add(
           Code.MISSING_FILE,
           origin,
-          Keys.PROMPTS_FILE.path(),
+          PROMPTS_FILE.path(),
           "'" + name + "' cannot be read as UTF-8 text; give a text file with a prompt a line");
       return List.of();
     }
   }
 
   String checkpoint() {
-    String name = given.find(Keys.CHECKPOINT).orElse("");
+    String name = given.find(CHECKPOINT).orElse("");
     if (name.isEmpty() || around.toSend()) {
       return name;
     }
@@ -123,14 +129,14 @@ final class NamedFiles {
     if (!hub) {
       given.add(
           Code.MISSING_FILE,
-          given.origin(Keys.CHECKPOINT),
-          Keys.CHECKPOINT.path(),
+          given.origin(CHECKPOINT),
+          CHECKPOINT.path(),
           "there is no folder '"
               + name
               + "'"
               + places()
               + "; give "
-              + Keys.CHECKPOINT.type().describe());
+              + CHECKPOINT.type().describe());
     }
     return name;
   }
@@ -140,13 +146,13 @@ final class NamedFiles {
     if (folder.isPresent()) {
       return folder.get().toString();
     }
-    Origin origin = given.origin(Keys.CHECKPOINT);
+    Origin origin = given.origin(CHECKPOINT);
     boolean hub = HUB_ID.matcher(name).matches() && !allowed.beginsHere(name);
     if (!hub) {
       given.add(
           Code.MISSING_FILE,
           origin,
-          Keys.CHECKPOINT.path(),
+          CHECKPOINT.path(),
           "there is no '"
               + name
               + "' in the server's model folders; name a model that its operator put there");
@@ -154,7 +160,7 @@ final class NamedFiles {
       given.add(
           Code.FORBIDDEN,
           origin,
-          Keys.CHECKPOINT.path(),
+          CHECKPOINT.path(),
           "the server takes no model from the hub; name one in its model folders, or ask its"
               + " operator to allow hub ids");
     }

@@ -2,25 +2,46 @@ package dev.vard.spec;
 
 import java.util.OptionalInt;
 
-/**
- * How the adapter is trained.
- *
- * @param steps gradient steps of each iteration
- * @param batch (trajectory, t) pairs of each step
- * @param learningRate of the first iteration that trains the adapter
- * @param finalRate of the last one, as a share of {@code learningRate}
- * @param phaseRate of an iteration's last step, as a share of its first one's
- * @param maxGradientNorm bound of the gradient's L2 norm; 0 for none
- * @param microBatch pairs that go through the network together; empty for the whole batch
- */
+/** How the adapter is trained. */
 public record PolicySpec(
-    int steps,
-    int batch,
-    double learningRate,
-    double finalRate,
-    double phaseRate,
-    double maxGradientNorm,
-    OptionalInt microBatch) {
+    @SpecKey(
+            text = "Gradient steps of each iteration after the warm-up.",
+            in = Forms.STEPS,
+            byDefault = "10")
+        int steps,
+    @SpecKey(
+            text = "(trajectory, t) pairs of each gradient step.",
+            in = Forms.BATCH,
+            byDefault = "32")
+        int batch,
+    @SpecKey(text = "Learning rate of the adapter.", in = Forms.SHARE, byDefault = "5.0e-4")
+        double learningRate,
+    @SpecKey(
+            text =
+                "Learning rate of the last iteration, as a share of learning-rate; it"
+                    + " falls linearly. 1 keeps it.",
+            in = Forms.SHARE,
+            byDefault = "1.0")
+        double finalRate,
+    @SpecKey(
+            text =
+                "Learning rate of an iteration's last step, as a share of its first"
+                    + " one's; it falls linearly. 1 keeps it.",
+            in = Forms.SHARE,
+            byDefault = "1.0")
+        double phaseRate,
+    @SpecKey(
+            text = "Gradients are scaled down to this L2 norm; 0 for no bound.",
+            in = Forms.NOT_NEGATIVE,
+            byDefault = "1.0")
+        double maxGradientNorm,
+    @SpecKey(
+            text =
+                "Pairs that go through the network together; their gradients add up to"
+                    + " the batch's, in less memory.",
+            in = Forms.BATCH,
+            without = "the whole batch")
+        OptionalInt microBatch) {
 
   /** With whole batches, and one rate for all of an iteration's steps. */
   public PolicySpec(

@@ -1,17 +1,35 @@
 package dev.vard.spec;
 
+import dev.vard.spec.RewardSource.Kind;
+import dev.vard.spec.RewardSpec.Part;
 import dev.vard.spec.SpecProblem.Code;
-import java.net.URI;
+import dev.vard.spec.ValueType.Decimals;
+import dev.vard.spec.ValueType.Mappings;
+import dev.vard.spec.ValueType.Text;
+import dev.vard.spec.ValueType.Texts;
+import dev.vard.spec.ValueType.Truth;
+import dev.vard.spec.ValueType.Whole;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Pattern;
 
 /** Reads the reward, or one part of a sum. */
 final class RewardReading {
+  static final Key<?> KIND = Keys.at("reward.kind");
+  static final Key<?> NORMALISE = Keys.at("reward.normalise");
+  static final Key<List<Tree.Mapping>> PARTS = Keys.at("reward.parts", Mappings.class);
+  static final Key<String> CA = Keys.at("reward.ca", Text.class);
+  static final Key<String> TOKEN = Keys.at("reward.token-env", Text.class);
+  static final Key<Long> INDEX = Keys.at("reward.output.index", Whole.class);
+  static final Key<String> CLASS = Keys.at("reward.output.class", Text.class);
+  private static final Key<String> MODEL = Keys.at("reward.model", Text.class);
+  private static final Key<List<Double>> RANGE = Keys.at("reward.range", Decimals.class);
+  private static final Key<List<String>> ENDPOINTS = Keys.at("reward.endpoints", Texts.class);
+  private static final Key<Boolean> TLS = Keys.at("reward.tls", Truth.class);
+  private static final Key<String> URL = Keys.at("reward.url", Text.class);
+
   private static final Pattern ENDPOINT =
       Pattern.compile("[^\\s:/]+:\\d{1,5}|\\[[0-9a-fA-F:]+]:\\d{1,5}");
 
@@ -25,205 +43,141 @@ final class RewardReading {
     this.given = given;
   }
 
-  /** The reward, or nothing where it has an error. */
-  Optional<RewardSpec> rewards() {
+  /** The reward's parts, or none where it has an error. */
+  List<Part> parts() {
     int before = given.problems().size();
-    List<RewardSpec.Part> parts = new ArrayList<>();
-    if (given.find(RewardKeys.REWARD_KIND).filter(RewardSource.Kind.SUM::equals).isEmpty()) {
-      given.refuse(RewardKeys.REWARD_NORMALISE, "belongs to the parts of a sum; remove it");
+    List<Part> parts = new ArrayList<>();
+    if (!is(Kind.SUM)) {
+      given.refuse(NORMALISE, "belongs to the parts of a sum; remove it");
       part().ifPresent(parts::add);
     } else {
       for (Key<?> key : RewardKeys.OF_PARTS) {
         given.refuse(key, "belongs to the parts of a sum; give it there");
       }
-      List<Tree.Mapping> mappings = given.find(RewardKeys.REWARD_PARTS).orElse(List.of());
-      for (Tree.Mapping mapping : mappings) {
-        String name = "reward.parts[" + parts.size() + "]";
+      for (Tree.Mapping mapping : given.find(PARTS).orElse(List.of())) {
+        String name = PARTS.path() + "[" + parts.size() + "]";
         Given part = new Given(given.source(), name);
         new RewardReading(around, files.of(part), part).readPart(mapping).ifPresent(parts::add);
         given.problems().addAll(part.problems());
       }
       namesDiffer(parts);
     }
-    if (given.problems().size() > before || parts.isEmpty() || given.hasProblem("reward")) {
-      return Optional.empty();
-    }
-    return Optional.of(
-        new RewardSpec(
-            parts,
-            given.get(RewardKeys.REWARD_CACHE),
-            given.get(RewardKeys.REWARD_ON_FAILURE),
-            given.get(RewardKeys.REWARD_MOST_DROPPED)));
+    return given.problems().size() > before || given.hasProblem(Given.WHOLE) ? List.of() : parts;
   }
 
-  private Optional<RewardSpec.Part> readPart(Tree.Mapping mapping) {
+  private boolean is(Kind kind) {
+    return given.value(KIND.path()).filter(kind::equals).isPresent();
+  }
+
+  private Optional<Part> readPart(Tree.Mapping mapping) {
     given.collectPart(mapping);
     RewardKeys.ALL.forEach(given::settle);
     for (Key<?> key : RewardKeys.OF_SUMS) {
       given.refuse(key, "belongs to the whole reward; give it there");
     }
-    if (given.find(RewardKeys.REWARD_KIND).filter(RewardSource.Kind.SUM::equals).isPresent()) {
-      given.refuse(RewardKeys.REWARD_KIND, "a sum holds no sums; give their parts");
+    if (is(Kind.SUM)) {
+      given.refuse(KIND, "a sum holds no sums; give their parts");
     }
     return part();
   }
 
-  private void namesDiffer(List<RewardSpec.Part> parts) {
+  private void namesDiffer(List<Part> parts) {
     List<String> names = new ArrayList<>();
-    for (RewardSpec.Part part : parts) {
+    for (Part part : parts) {
       if (names.contains(part.name())) {
         given.add(
             Code.CONFLICT,
-            given.origin(RewardKeys.REWARD_PARTS),
-            RewardKeys.REWARD_PARTS.path(),
+            given.origin(PARTS),
+            PARTS.path(),
             "two parts are called " + part.name() + "; give each a name of its own");
       }
       names.add(part.name());
     }
   }
 
-  private Optional<RewardSpec.Part> part() {
-    Optional<RewardSource> source = given.hasProblem(Given.WHOLE) ? Optional.empty() : source();
-    Optional<AskingSpec.Range> range = range();
+  private Optional<Part> part() {
+    Binder binder = new Binder(given);
+    Optional<RewardSource> source =
+        !given.hasProblem(Given.WHOLE) && checkSource()
+            ? Optional.of(binder.bind(RewardSource.class, Given.WHOLE))
+            : Optional.empty();
+    checkRange();
     source.ifPresent(new Permissions(around, given)::permit);
-    return source
-        .filter(found -> !given.hasProblem(Given.WHOLE))
-        .map(
-            found ->
-                new RewardSpec.Part(
-                    given.find(RewardKeys.REWARD_NAME).orElse(ValueType.Choice.name(found.kind())),
-                    given.get(RewardKeys.REWARD_WEIGHT),
-                    !given.isPart()
-                        ? RewardSpec.Normalise.NONE
-                        : given
-                            .find(RewardKeys.REWARD_NORMALISE)
-                            .orElse(RewardSpec.Normalise.FIXED),
-                    found,
-                    asking(AskingSpec.of(found), range)));
-  }
-
-  private AskingSpec asking(AskingSpec byDefault, Optional<AskingSpec.Range> range) {
-    return new AskingSpec(
-        given.find(RewardKeys.REWARD_BATCH).map(Math::toIntExact).or(byDefault::batch),
-        given.find(RewardKeys.REWARD_CONCURRENCY).map(Math::toIntExact).or(byDefault::concurrency),
-        Duration.ofNanos(Math.round(given.get(RewardKeys.REWARD_TIMEOUT) * 1e9)),
-        given.find(RewardKeys.REWARD_RETRIES).map(Math::toIntExact).orElse(byDefault.retries()),
-        range);
-  }
-
-  private Optional<AskingSpec.Range> range() {
-    Optional<List<Double>> range = given.find(RewardKeys.REWARD_RANGE);
-    if (range.isPresent() && range.get().get(0) >= range.get().get(1)) {
-      given.refuse(
-          RewardKeys.REWARD_RANGE, "the least is not below the most; give them in that order");
+    if (source.isEmpty() || given.hasProblem(Given.WHOLE)) {
       return Optional.empty();
     }
-    return range.map(ends -> new AskingSpec.Range(ends.get(0), ends.get(1)));
+    Defaults.putReward(given, source.get());
+    return Optional.of(binder.bind(Part.class, Given.WHOLE));
   }
 
-  private Optional<RewardSource> source() {
-    return given
-        .find(RewardKeys.REWARD_KIND)
-        .flatMap(
-            kind ->
-                switch (kind) {
-                  case JPEG_COMPRESSIBILITY ->
-                      Optional.of(
-                          new RewardSource.JpegCompressibility(
-                              given.whole(RewardKeys.REWARD_QUALITY)));
-                  case JPEG_INCOMPRESSIBILITY ->
-                      Optional.of(
-                          new RewardSource.JpegIncompressibility(
-                              given.whole(RewardKeys.REWARD_QUALITY)));
-                  case JAVA ->
-                      Optional.of(
-                          new RewardSource.JavaClass(
-                              given.get(RewardKeys.REWARD_CLASS),
-                              given.find(RewardKeys.REWARD_OPTIONS).orElse(Map.of())));
-                  case ONNX -> onnx();
-                  case GRPC -> grpc();
-                  case HTTP ->
-                      access(given.get(RewardKeys.REWARD_URL).startsWith("https:"))
-                          .map(
-                              access ->
-                                  new RewardSource.Http(
-                                      URI.create(given.get(RewardKeys.REWARD_URL)), access));
-                  case PYTHON ->
-                      Optional.of(
-                          new RewardSource.Python(
-                              given.get(RewardKeys.REWARD_FUNCTION),
-                              given.find(RewardKeys.REWARD_OPTIONS).orElse(Map.of()),
-                              given.get(RewardKeys.REWARD_DEVICE)));
-                  case SUPPLIED -> Optional.of(new RewardSource.Supplied());
-                  case SUM -> Optional.empty();
-                });
+  private void checkRange() {
+    if (given.find(RANGE).filter(ends -> ends.getFirst() >= ends.getLast()).isPresent()) {
+      given.refuse(RANGE, "the least is not below the most; give them in that order");
+    }
   }
 
-  private Optional<RewardSource> onnx() {
-    Optional<String> className = given.find(RewardKeys.ONNX_CLASS);
-    if (className.isPresent() && given.has(RewardKeys.ONNX_INDEX)) {
+  /** Whether the source can be made; files then stand for where they are. */
+  private boolean checkSource() {
+    return switch ((Kind) given.value(KIND.path()).orElseThrow()) {
+      case JPEG_COMPRESSIBILITY, JPEG_INCOMPRESSIBILITY, JAVA, PYTHON, SUPPLIED -> true;
+      case ONNX -> checkOnnx();
+      case GRPC -> checkEndpoints() && checkCa();
+      case HTTP -> {
+        given.put(TLS, given.get(URL).startsWith("https:"));
+        yield checkCa();
+      }
+      case SUM -> false;
+    };
+  }
+
+  private boolean checkOnnx() {
+    if (given.find(CLASS).isPresent() && given.has(INDEX)) {
       given.add(
           Code.CONFLICT,
-          given.later(RewardKeys.ONNX_INDEX, RewardKeys.ONNX_CLASS),
+          given.later(INDEX, CLASS),
           "reward.output",
           "has both index and class; remove one");
-      return Optional.empty();
+      return false;
     }
-    if (given.get(RewardKeys.ONNX_TAKE) == RewardSource.Onnx.Take.MEAN) {
+    if (given.value("reward.output.take").equals(Optional.of(RewardSource.Onnx.Take.MEAN))) {
       String why = "does nothing where the mean of all is taken; remove it";
-      given.refuse(RewardKeys.ONNX_CLASS, why);
+      given.refuse(CLASS, why);
       // The default is written out in what a run came to.
-      if (given.whole(RewardKeys.ONNX_INDEX) != 0) {
-        given.refuse(RewardKeys.ONNX_INDEX, why);
+      if (given.whole(INDEX) != 0) {
+        given.refuse(INDEX, why);
       }
     }
-    return files
-        .file(RewardKeys.REWARD_MODEL, given.get(RewardKeys.REWARD_MODEL))
-        .map(
-            model ->
-                new RewardSource.Onnx(
-                    model,
-                    new RewardSource.Onnx.Input(
-                        given.find(RewardKeys.ONNX_SIZE).map(Math::toIntExact),
-                        given.get(RewardKeys.ONNX_LAYOUT),
-                        given.get(RewardKeys.ONNX_MEAN),
-                        given.get(RewardKeys.ONNX_DEVIATION)),
-                    new RewardSource.Onnx.Output(
-                        given.find(RewardKeys.ONNX_OUTPUT),
-                        given.get(RewardKeys.ONNX_TAKE),
-                        given.whole(RewardKeys.ONNX_INDEX),
-                        className)));
+    return locate(MODEL);
   }
 
-  private Optional<RewardSource> grpc() {
-    for (String endpoint : given.get(RewardKeys.REWARD_ENDPOINTS)) {
+  private boolean checkEndpoints() {
+    for (String endpoint : given.get(ENDPOINTS)) {
       if (!ENDPOINT.matcher(endpoint).matches()) {
         given.add(
             Code.OUT_OF_RANGE,
-            given.origin(RewardKeys.REWARD_ENDPOINTS),
-            RewardKeys.REWARD_ENDPOINTS.path(),
+            given.origin(ENDPOINTS),
+            ENDPOINTS.path(),
             "'" + endpoint + "' does not fit; give host:port");
-        return Optional.empty();
+        return false;
       }
     }
-    return access(given.get(RewardKeys.REWARD_TLS))
-        .map(
-            access ->
-                new RewardSource.Grpc(
-                    given.get(RewardKeys.REWARD_ENDPOINTS),
-                    given.find(RewardKeys.REWARD_SERVED).orElse(""),
-                    access));
+    return true;
   }
 
-  private Optional<RewardSource.Access> access(boolean tls) {
-    Optional<String> ca = given.find(RewardKeys.REWARD_CA);
-    if (ca.isPresent() && !tls) {
-      given.refuse(RewardKeys.REWARD_CA, "needs TLS; give tls: true, or an https URL");
-      return Optional.empty();
+  private boolean checkCa() {
+    if (given.find(CA).isEmpty()) {
+      return true;
     }
-    Optional<Path> file = ca.flatMap(name -> files.file(RewardKeys.REWARD_CA, name));
-    return ca.isPresent() && file.isEmpty()
-        ? Optional.empty()
-        : Optional.of(new RewardSource.Access(tls, file, given.find(RewardKeys.REWARD_TOKEN)));
+    if (!given.get(TLS)) {
+      given.refuse(CA, "needs TLS; give tls: true, or an https URL");
+      return false;
+    }
+    return locate(CA);
+  }
+
+  private boolean locate(Key<String> key) {
+    Optional<Path> file = files.file(key, given.get(key));
+    file.ifPresent(found -> given.put(key, found.toString()));
+    return file.isPresent();
   }
 }

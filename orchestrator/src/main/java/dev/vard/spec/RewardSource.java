@@ -9,20 +9,34 @@ import java.util.Optional;
 /** Where scores come from. */
 public sealed interface RewardSource {
 
-  /** The names of the below in a specification. */
-  enum Kind {
-    JPEG_COMPRESSIBILITY,
-    JPEG_INCOMPRESSIBILITY,
-    JAVA,
-    ONNX,
-    GRPC,
-    HTTP,
-    PYTHON,
-    SUM,
-    SUPPLIED
+  /** The names of the below in a specification, and of their sum. */
+  enum Kind implements Variant {
+    JPEG_COMPRESSIBILITY(JpegCompressibility.class),
+    JPEG_INCOMPRESSIBILITY(JpegIncompressibility.class),
+    JAVA(JavaClass.class),
+    ONNX(Onnx.class),
+    GRPC(Grpc.class),
+    HTTP(Http.class),
+    PYTHON(Python.class),
+    SUM(RewardSpec.class),
+    SUPPLIED(Supplied.class);
+
+    private final Class<? extends Record> type;
+
+    Kind(Class<? extends Record> type) {
+      this.type = type;
+    }
+
+    @Override
+    public Class<? extends Record> type() {
+      return type;
+    }
   }
 
-  Kind kind();
+  @SpecKey(text = "What is made large: rewards.md.")
+  default Kind kind() {
+    return Variant.of(Kind.class, getClass());
+  }
 
   /** Whether a call leaves this process, may fail for a while, and costs nothing here meanwhile. */
   default boolean remote() {
@@ -32,50 +46,66 @@ public sealed interface RewardSource {
     };
   }
 
-  /** Minus the kilobytes of the image as a JPEG. */
-  record JpegCompressibility(int quality) implements RewardSource {
-    @Override
-    public Kind kind() {
-      return Kind.JPEG_COMPRESSIBILITY;
-    }
+  /** What both below have. */
+  interface OfJpeg {
+    @SpecKey(text = "JPEG quality.", in = "[1, 100]", byDefault = "95")
+    int quality();
   }
+
+  /** What is made by a class's constructor or a Python function. */
+  interface WithOptions {
+    @SpecKey(
+        text = "For the class's constructor or the Python function.",
+        form = "a mapping of names and plain values",
+        without = "none")
+    Map<String, Object> options();
+  }
+
+  /** Minus the kilobytes of the image as a JPEG. */
+  record JpegCompressibility(int quality) implements RewardSource, OfJpeg {}
 
   /** The kilobytes of the image as a JPEG. */
-  record JpegIncompressibility(int quality) implements RewardSource {
-    @Override
-    public Kind kind() {
-      return Kind.JPEG_INCOMPRESSIBILITY;
-    }
-  }
+  record JpegIncompressibility(int quality) implements RewardSource, OfJpeg {}
 
-  /**
-   * A {@code dev.vard.reward.Reward} on the class path or in a jar of the plug-in folder.
-   *
-   * @param className with its package
-   * @param options for its constructor, as the specification has them
-   */
-  record JavaClass(String className, Map<String, Object> options) implements RewardSource {
+  /** A {@code dev.vard.reward.Reward} on the class path or in a jar of the plug-in folder. */
+  record JavaClass(
+      @SpecKey(
+              text = "A `dev.vard.reward.Reward` on the class path or in a jar in `plugins`.",
+              name = "class",
+              pattern = "[\\p{javaJavaIdentifierPart}.]+",
+              form = "a class's full name")
+          String className,
+      Map<String, Object> options)
+      implements RewardSource, WithOptions {
     public JavaClass {
       options = Map.copyOf(options);
     }
+  }
 
-    @Override
-    public Kind kind() {
-      return Kind.JAVA;
+  /** A Python function, in a process of its own. */
+  record Python(
+      @SpecKey(
+              text = "A Python function or class, run in a process of its own.",
+              pattern = "[\\w.]+:[\\w.]+",
+              form = "module:name")
+          String function,
+      Map<String, Object> options,
+      @SpecKey(
+              text = "Where the function's model computes; `auto` takes CUDA when present.",
+              pattern = Forms.DEVICE,
+              form = Forms.DEVICE_FORM,
+              byDefault = "auto")
+          String device)
+      implements RewardSource, WithOptions {
+    public Python {
+      options = Map.copyOf(options);
     }
   }
 
-  /**
-   * A model for ONNX Runtime.
-   *
-   * @param model its file
-   */
-  record Onnx(Path model, Input input, Output output) implements RewardSource {
-    @Override
-    public Kind kind() {
-      return Kind.ONNX;
-    }
-
+  /** A model for ONNX Runtime. */
+  record Onnx(
+      @SpecKey(text = "The model.", form = "an ONNX file") Path model, Input input, Output output)
+      implements RewardSource {
     /** How the pixels are laid out. */
     public enum Layout {
       NCHW,
@@ -85,13 +115,28 @@ public sealed interface RewardSource {
     /**
      * How an image becomes the model's input: scaled to its size, each channel x of 0 to 1 then (x
      * − mean) / deviation.
-     *
-     * @param size side in pixels; empty takes the model's own, or the image's where it has none
-     * @param mean of red, green and blue
-     * @param deviation of red, green and blue
      */
     public record Input(
-        Optional<Integer> size, Layout layout, List<Double> mean, List<Double> deviation) {
+        @SpecKey(
+                text = "Side in pixels that images are scaled to.",
+                in = "[1, 8192]",
+                without = "the model's own, else the image's")
+            Optional<Integer> size,
+        @SpecKey(text = "Order of images, channels, rows and columns.", byDefault = "nchw")
+            Layout layout,
+        @SpecKey(
+                text = "Taken from red, green and blue of 0 to 1.",
+                form = "a list of 3 numbers",
+                count = 3,
+                byDefault = "[0, 0, 0]")
+            List<Double> mean,
+        @SpecKey(
+                text = "Red, green and blue are divided by it then.",
+                in = Forms.POSITIVE,
+                form = "a list of 3 numbers above 0",
+                count = 3,
+                byDefault = "[1, 1, 1]")
+            List<Double> deviation) {
       public Input {
         mean = List.copyOf(mean);
         deviation = List.copyOf(deviation);
@@ -110,80 +155,80 @@ public sealed interface RewardSource {
       MEAN
     }
 
-    /**
-     * @param name of the model's output; empty takes the first
-     * @param index of the number or class, unless the class is named
-     * @param className one of those that the model's metadata names
-     */
-    public record Output(Optional<String> name, Take take, int index, Optional<String> className) {}
+    /** Which number or class. */
+    public record Output(
+        @SpecKey(
+                text = "What is looked at.",
+                form = "an output of the model",
+                without = "the first")
+            Optional<String> name,
+        @SpecKey(
+                text =
+                    "The score: one number, one class's probability or its logarithm, or the"
+                        + " mean of all.",
+                byDefault = "index")
+            Take take,
+        @SpecKey(
+                text = "Which number or class.",
+                in = "[0, " + Integer.MAX_VALUE + "]",
+                byDefault = "0")
+            int index,
+        @SpecKey(
+                text = "Instead of `index`: one of the names in the model's metadata `classes`.",
+                name = "class",
+                form = "a class's name",
+                without = "none")
+            Optional<String> className) {}
   }
 
-  /**
-   * A {@code vard.v1.RewardService}.
-   *
-   * @param endpoints {@code host:port}; more than one are taken in turns
-   * @param reward which of the service's rewards; empty takes its only one
-   */
-  record Grpc(List<String> endpoints, String reward, Access access) implements RewardSource {
+  /** A {@code vard.v1.RewardService}. */
+  record Grpc(
+      @SpecKey(
+              text = "Servers of `vard.v1.RewardService`; more than one are taken in turns.",
+              form = "a list of host:port")
+          List<String> endpoints,
+      @SpecKey(
+              text = "Which of the server's rewards.",
+              name = "served",
+              form = "a reward's name",
+              without = "its only one")
+          String reward,
+      @SpecSection("reward") Access access)
+      implements RewardSource {
     public Grpc {
       endpoints = List.copyOf(endpoints);
     }
-
-    @Override
-    public Kind kind() {
-      return Kind.GRPC;
-    }
   }
 
-  /**
-   * A server that takes JSON with PNGs in base64.
-   *
-   * @param url of the server; {@code /compute} and {@code /health} are below it
-   */
-  record Http(URI url, Access access) implements RewardSource {
-    @Override
-    public Kind kind() {
-      return Kind.HTTP;
-    }
-  }
+  /** A server that takes JSON with PNGs in base64. */
+  record Http(
+      @SpecKey(
+              text = "The server; `/compute` and `/health` are below it.",
+              pattern = "https?://[^ \\t-\\r?#]+",
+              form = "an http or https URL")
+          URI url,
+      @SpecSection("reward") Access access)
+      implements RewardSource {}
 
   /**
    * How to be let in.
    *
-   * @param tls whether to encrypt; of {@link Http}, the URL says it
-   * @param ca certificates to trust instead of the system's
-   * @param tokenEnv environment variable that holds the bearer token: no secret stands in a
-   *     specification
+   * @param tls of {@link Http}, the URL says it
    */
-  record Access(boolean tls, Optional<Path> ca, Optional<String> tokenEnv) {
+  record Access(
+      @SpecKey(text = "Whether to encrypt.", kinds = "grpc", byDefault = "false") boolean tls,
+      @SpecKey(text = "Certificates to trust.", form = "a PEM file", without = "the system's")
+          Optional<Path> ca,
+      @SpecKey(
+              text = "Holds the bearer token: no secret stands in a specification.",
+              pattern = "[A-Za-z_][A-Za-z0-9_]*",
+              form = "an environment variable",
+              without = "no token")
+          Optional<String> tokenEnv) {
     /** In the clear, without a token. */
     public static final Access OPEN = new Access(false, Optional.empty(), Optional.empty());
   }
 
-  /**
-   * A Python function, in a process of its own.
-   *
-   * @param function {@code module:name}
-   * @param options keyword arguments of what makes it
-   * @param device {@code auto}, {@code cpu}, {@code cuda} or {@code cuda:N}
-   */
-  record Python(String function, Map<String, Object> options, String device)
-      implements RewardSource {
-    public Python {
-      options = Map.copyOf(options);
-    }
-
-    @Override
-    public Kind kind() {
-      return Kind.PYTHON;
-    }
-  }
-
   /** The Java program that starts the run brings its own. */
-  record Supplied() implements RewardSource {
-    @Override
-    public Kind kind() {
-      return Kind.SUPPLIED;
-    }
-  }
+  record Supplied() implements RewardSource {}
 }

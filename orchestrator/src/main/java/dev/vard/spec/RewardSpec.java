@@ -5,12 +5,32 @@ import java.util.List;
 /**
  * What is to be made large: the weighted sum of its parts. A reward that is no sum has one part, of
  * weight 1, left raw.
- *
- * @param cache whether identical images with identical prompts are asked once in a run
- * @param onFailure what becomes of a query that failed for good
- * @param mostDropped largest share of a round's queries that may be dropped
  */
-public record RewardSpec(List<Part> parts, boolean cache, OnFailure onFailure, double mostDropped) {
+public record RewardSpec(
+    @SpecKey(
+            text = "What is summed.",
+            form = "a list of at most 64 rewards, each with its kind and keys",
+            count = 64,
+            kinds = "sum")
+        @SpecSection("reward")
+        List<Part> parts,
+    @SpecKey(
+            text =
+                "What becomes of a query that failed for good: the run pauses until the"
+                    + " reward is mended, or the sample is left out and counted. Never a score.",
+            byDefault = "pause")
+        OnFailure onFailure,
+    @SpecKey(
+            text =
+                "With `on-failure: drop`, the largest share of a round that may be left"
+                    + " out; beyond it the run pauses.",
+            in = "(0, 0.5]",
+            byDefault = "" + RewardSpec.DEFAULT_MOST_DROPPED)
+        double mostDropped,
+    @SpecKey(
+            text = "Whether identical images with identical prompts are asked once in a run.",
+            byDefault = "false")
+        boolean cache) {
 
   /** What becomes of a query that failed for good. A failure is never a score. */
   public enum OnFailure {
@@ -33,11 +53,27 @@ public record RewardSpec(List<Part> parts, boolean cache, OnFailure onFailure, d
   /**
    * One reward of the sum.
    *
-   * @param name in logs and metrics, unlike the others'
-   * @param weight may be negative
+   * @param name unlike the others'
    */
   public record Part(
-      String name, double weight, Normalise normalise, RewardSource source, AskingSpec asking) {}
+      @SpecKey(
+              text = "Names it in metrics and errors.",
+              pattern = Forms.NAME,
+              form = Forms.NAME_FORM,
+              without = "its kind")
+          String name,
+      @SpecKey(text = "Scores are multiplied by it; it may be negative.", byDefault = "1.0")
+          double weight,
+      @SpecKey(
+              text =
+                  "In a part of a sum: before it is weighted, a score's mean is taken from"
+                      + " it and it is divided by its deviation: those over the pretrained model's"
+                      + " images of the first evaluation (`fixed`), over these and all training"
+                      + " images so far (`running`), or not at all (`none`).",
+              without = "`fixed`")
+          Normalise normalise,
+      @SpecSection("reward") RewardSource source,
+      @SpecSection("reward") AskingSpec asking) {}
 
   public RewardSpec {
     parts = List.copyOf(parts);
@@ -50,7 +86,7 @@ public record RewardSpec(List<Part> parts, boolean cache, OnFailure onFailure, d
   public static RewardSpec of(RewardSource source) {
     String name = ValueType.Choice.name(source.kind());
     Part part = new Part(name, 1, Normalise.NONE, source, AskingSpec.of(source));
-    return new RewardSpec(List.of(part), false, OnFailure.PAUSE, DEFAULT_MOST_DROPPED);
+    return new RewardSpec(List.of(part), OnFailure.PAUSE, DEFAULT_MOST_DROPPED, false);
   }
 
   /** Whether its parts are told apart. */

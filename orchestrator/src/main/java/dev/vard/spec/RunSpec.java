@@ -6,29 +6,68 @@ import java.util.OptionalLong;
 /**
  * Everything that decides a run. The same specification on the same machine gives the same bits.
  *
- * @param name letters, digits, '.', '_' and '-'
- * @param seed every random number of the run follows from it
  * @param prompts empty for unconditional models
- * @param budget most images that are scored, in training and evaluation together
- * @param worker {@code local}, {@code embedded} or {@code host:port}
- * @param threads CPU threads of the worker; {@link #ANY_THREADS} only on the way to a server
+ * @param threads {@link #ANY_THREADS} only on the way to a server
  */
 public record RunSpec(
-    String name,
-    long seed,
+    @SpecKey(
+            text = "Names the run; its id is the name and the time.",
+            pattern = Forms.NAME,
+            form = Forms.NAME_FORM)
+        String name,
+    @SpecKey(text = "Every random number follows from it.", in = "[0, ∞)", byDefault = "7")
+        long seed,
     ModelSpec model,
-    List<String> prompts,
+    @SpecKey(
+            text =
+                "The prompts, one a line; blank lines and lines that begin with # do not"
+                    + " count.",
+            name = "prompts.file",
+            form = "a text file with a prompt a line",
+            type = String.class,
+            without = "`prompts.list`, or an unconditional model")
+        @SpecKey(
+            text = "The prompts themselves; one that stands twice is drawn twice as often.",
+            name = "prompts.list",
+            form = "a list of prompts",
+            longest = PromptFile.LONGEST,
+            distinct = false,
+            without = "`prompts.file`, or an unconditional model")
+        List<String> prompts,
     SamplerSpec sampler,
     RewardSpec reward,
     AlgorithmSpec algorithm,
     EvaluateSpec evaluate,
-    OptionalLong budget,
+    @SpecKey(
+            text =
+                "Most images that are scored, in training and evaluation together: the"
+                    + " run ends with the last iteration that this pays for. Images that the"
+                    + " cache knows count too.",
+            name = "budget.queries",
+            in = "[1, ∞)",
+            without = "no bound")
+        OptionalLong budget,
     CheckpointSpec checkpoint,
-    String worker,
-    int threads) {
+    @SpecKey(
+            text =
+                "Where the model runs: a process that the program starts, inside the"
+                    + " program, or a worker that already serves and sees the same files.",
+            pattern = "local|embedded|[^ \\t-\\r]+:\\d{1,5}",
+            form = "local, embedded or host:port",
+            byDefault = RunSpec.DEFAULT_WORKER)
+        String worker,
+    @SpecKey(
+            text =
+                "CPU threads of a worker that the program starts. Another number may give"
+                    + " other bits.",
+            in = "[1, 4096]",
+            without = "as many as there are processors")
+        int threads) {
 
   /** As many as the machine that will run it has processors. */
   public static final int ANY_THREADS = 0;
+
+  static final String DEFAULT_WORKER = "local";
 
   public RunSpec {
     prompts = List.copyOf(prompts);

@@ -101,7 +101,7 @@ public final class SpecReader {
     NamedFiles files = new NamedFiles(around, folder, given);
     List<String> prompts = files.prompts();
     String checkpoint = files.checkpoint();
-    Optional<RewardSpec> rewards = new RewardReading(around, files, given).rewards();
+    List<RewardSpec.Part> parts = new RewardReading(around, files, given).parts();
     new CrossChecks(given).check();
     Permissions permissions = new Permissions(around, given);
     around.confinement().ifPresent(allowed -> permissions.confine(allowed, prompts.size()));
@@ -110,8 +110,11 @@ public final class SpecReader {
     }
     throwProblems(given.problems(), commandLine.sources());
 
-    RunSpec spec =
-        new Binding(given, around.processors()).spec(prompts, checkpoint, rewards.orElseThrow());
+    given.put(NamedFiles.PROMPTS_LIST, prompts);
+    given.put(NamedFiles.CHECKPOINT, checkpoint);
+    given.put(RewardReading.PARTS, parts);
+    Defaults.put(given, !prompts.isEmpty(), parts, around.processors());
+    RunSpec spec = new Binder(given).bind(RunSpec.class, "");
     for (Feasibility.Finding finding : Feasibility.refusals(spec)) {
       given.add(Code.CONFLICT, given.origin(finding.path()), finding.path(), finding.message());
     }

@@ -109,22 +109,19 @@ public final class SpecSchema {
     Section root = section(Keys.ALL, List.of());
     root.at(List.of(REWARD)).rules.addAll(ofSums());
     ofOutput(root.at(List.of(REWARD)));
-    oneOf(root, Keys.PROMPTS_FILE, Keys.PROMPTS_LIST);
-    oneOf(root, AlgorithmKeys.KL_BUDGET, AlgorithmKeys.KL_WEIGHT);
+    oneOf(root, NamedFiles.PROMPTS_FILE, NamedFiles.PROMPTS_LIST);
+    oneOf(root, CrossChecks.KL_BUDGET, CrossChecks.KL_WEIGHT);
     root.rules.add(
         rule(
             Map.of("not", Map.of("required", List.of("prompts"))),
-            nested(Keys.GUIDANCE.segments(), Map.of("const", 1))));
+            nested(CrossChecks.GUIDANCE.segments(), Map.of("const", 1))));
     return root;
   }
 
   /** A part of a sum, which holds no sums. */
   private static Section part() {
-    List<Key<?>> keys =
-        Keys.ALL.stream()
-            .filter(key -> key.path().startsWith(REWARD + "."))
-            .filter(key -> !RewardKeys.OF_SUMS.contains(key))
-            .toList();
+    List<Key<?>> keys = new ArrayList<>(RewardKeys.ALL);
+    keys.removeAll(RewardKeys.OF_SUMS);
     Section part = section(keys, List.of(REWARD));
     part.rules.add(nested(List.of("kind"), Map.of("not", Map.of("const", SUM))));
     ofOutput(part);
@@ -153,8 +150,7 @@ public final class SpecSchema {
   /** Forbids keys where another has none of the values that they belong to, or demands them. */
   private static void belong(
       Section root, List<String> above, Key.Belongs only, List<Key<?>> keys) {
-    Key<?> choice =
-        Keys.ALL.stream().filter(key -> key.path().equals(only.path())).findFirst().orElseThrow();
+    Key<?> choice = Keys.at(only.path());
     List<String> where = choice.segments().subList(0, choice.segments().size() - 1);
     Section section = root.at(where.subList(above.size(), where.size()));
     List<String> others = new ArrayList<>(names(choice.type()));
@@ -208,7 +204,7 @@ public final class SpecSchema {
   private static List<Object> ofSums() {
     Section ofParts = new Section();
     RewardKeys.OF_PARTS.forEach(key -> ofParts.properties.put(key.segments().getLast(), false));
-    List<String> others = new ArrayList<>(names(RewardKeys.REWARD_KIND.type()));
+    List<String> others = new ArrayList<>(names(RewardReading.KIND.type()));
     others.remove(SUM);
     return List.of(
         ifOneOf("kind", List.of(SUM), open(ofParts)),

@@ -110,9 +110,9 @@ class RewardScorerTest {
             List.of(
                 new RewardSpec.Part("one", 1, Normalise.NONE, new RewardSource.Supplied(), asking),
                 new RewardSpec.Part("two", 1, Normalise.NONE, new RewardSource.Supplied(), asking)),
-            false,
             OnFailure.PAUSE,
-            0.1);
+            0.1,
+            false);
     Reward negative = Reward.of("two", (image, prompt) -> -1);
     Told told = new Told();
     try (Rewards rewards = rewards(spec, new Batches(3, 2, Scorings::seeds), negative);

@@ -45,7 +45,7 @@ final class Scorings {
   /** A reward that is asked without retries. */
   static RewardSpec spec(OnFailure onFailure, double mostDropped, boolean cache) {
     RewardSpec plain = RewardSpec.of(new RewardSource.Supplied());
-    return new RewardSpec(plain.parts(), cache, onFailure, mostDropped);
+    return new RewardSpec(plain.parts(), onFailure, mostDropped, cache);
   }
 
   static RewardRound round(RewardScorer scorer, int queries) {

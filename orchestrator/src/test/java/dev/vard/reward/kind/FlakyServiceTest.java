@@ -116,7 +116,7 @@ class FlakyServiceTest {
 
   private static List<Answer> answers(RewardSource source) throws InterruptedException {
     RewardSpec spec =
-        new RewardSpec(List.of(Asked.part(source, ASKING)), false, RewardSpec.OnFailure.PAUSE, 0.1);
+        new RewardSpec(List.of(Asked.part(source, ASKING)), RewardSpec.OnFailure.PAUSE, 0.1, false);
     RewardKinds kinds = new RewardKinds(Asked.environment(Path.of("none"), Map.of()));
     try (Rewards rewards = kinds.open(spec);
         RewardScorer scorer = new RewardScorer(rewards)) {
