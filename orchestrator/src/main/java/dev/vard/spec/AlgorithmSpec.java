@@ -17,8 +17,8 @@ public sealed interface AlgorithmSpec {
 
   @SpecKey(
       text =
-          "So many iterations late may rewards be: the policy learns from those"
-              + " while newer ones are still awaited. 0 waits for each iteration's own.",
+          "So many iterations late may rewards be: the policy learns from those while newer ones"
+              + " are still awaited. 0 waits for each iteration's own.",
       in = "[0, 100]",
       byDefault = "0")
   int staleness();

@@ -4,15 +4,14 @@ package dev.vard.spec;
 public record CheckpointSpec(
     @SpecKey(
             text =
-                "Iterations from one checkpoint to the next. A run that was killed"
-                    + " repeats what it did since the last one.",
+                "Iterations from one checkpoint to the next. A run that was killed repeats what it"
+                    + " did since the last one.",
             in = Forms.STEPS,
             byDefault = "1")
         int every,
     @SpecKey(
             text =
-                "The newest checkpoints that are kept. If one is damaged, the one before"
-                    + " is used.",
+                "The newest checkpoints that are kept. If one is damaged, the one before is used.",
             in = "[1, 1000]",
             byDefault = "3")
         int keep) {}

@@ -7,8 +7,8 @@ package dev.vard.spec;
 public record EvaluateSpec(
     @SpecKey(
             text =
-                "Iterations from one evaluation to the next. There is one before training"
-                    + " and one after the last iteration in any case.",
+                "Iterations from one evaluation to the next. There is one before training and one"
+                    + " after the last iteration in any case.",
             in = Forms.STEPS,
             byDefault = "4")
         int every,

@@ -9,16 +9,16 @@ public sealed interface KlSpec {
   record KlBudget(
       @SpecKey(
               text =
-                  "KL to the pretrained model in nats per trajectory, held by a controller"
-                      + " that moves η.",
+                  "KL to the pretrained model in nats per trajectory, held by a controller that"
+                      + " moves η.",
               in = Forms.POSITIVE,
               without = DEFAULT_BUDGET + " where `algorithm.kl` is not given")
           double budget,
       @SpecKey(
               text =
-                  "Fresh trajectories, which nobody scores, on which the KL is measured"
-                      + " after each policy phase: where it is above the budget, the adapter is"
-                      + " scaled back. 0 aims at the budget alone, and may miss it by far.",
+                  "Fresh trajectories, which nobody scores, on which the KL is measured after each"
+                      + " policy phase: where it is above the budget, the adapter is scaled back. 0"
+                      + " aims at the budget alone, and may miss it by far.",
               in = "[0, 4096]",
               byDefault = "0")
           int probes)

@@ -25,8 +25,8 @@ public record ModelSpec(
         String device,
     @SpecKey(
             text =
-                "What the frozen weights are kept in; the adapter and the value network"
-                    + " are float32.",
+                "What the frozen weights are kept in; the adapter and the value network are"
+                    + " float32.",
             byDefault = "float32")
         DType dtype,
     @SpecKey(
@@ -41,14 +41,13 @@ public record ModelSpec(
         OptionalInt width,
     @SpecKey(
             text =
-                "Whether the network keeps fewer activations and computes them again"
-                    + " backwards: slower, in less memory, with the same gradients.",
+                "Whether the network keeps fewer activations and computes them again backwards:"
+                    + " slower, in less memory, with the same gradients.",
             byDefault = "false")
         boolean gradientCheckpointing,
     @SpecKey(
             text =
-                "Whether text encoders and VAE wait in the CPU's memory while they are"
-                    + " not in use.",
+                "Whether text encoders and VAE wait in the CPU's memory while they are not in use.",
             byDefault = "false")
         boolean offload,
     AdapterSpec adapter) {

@@ -18,15 +18,15 @@ public record PolicySpec(
         double learningRate,
     @SpecKey(
             text =
-                "Learning rate of the last iteration, as a share of learning-rate; it"
-                    + " falls linearly. 1 keeps it.",
+                "Learning rate of the last iteration, as a share of learning-rate; it falls"
+                    + " linearly. 1 keeps it.",
             in = Forms.SHARE,
             byDefault = "1.0")
         double finalRate,
     @SpecKey(
             text =
-                "Learning rate of an iteration's last step, as a share of its first"
-                    + " one's; it falls linearly. 1 keeps it.",
+                "Learning rate of an iteration's last step, as a share of its first one's; it falls"
+                    + " linearly. 1 keeps it.",
             in = Forms.SHARE,
             byDefault = "1.0")
         double phaseRate,
@@ -37,8 +37,8 @@ public record PolicySpec(
         double maxGradientNorm,
     @SpecKey(
             text =
-                "Pairs that go through the network together; their gradients add up to"
-                    + " the batch's, in less memory.",
+                "Pairs that go through the network together; their gradients add up to the batch's,"
+                    + " in less memory.",
             in = Forms.BATCH,
             without = "the whole batch")
         OptionalInt microBatch) {

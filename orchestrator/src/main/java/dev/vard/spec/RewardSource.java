@@ -164,8 +164,8 @@ public sealed interface RewardSource {
             Optional<String> name,
         @SpecKey(
                 text =
-                    "The score: one number, one class's probability or its logarithm, or the"
-                        + " mean of all.",
+                    "The score: one number, one class's probability or its logarithm, or the mean"
+                        + " of all.",
                 byDefault = "index")
             Take take,
         @SpecKey(

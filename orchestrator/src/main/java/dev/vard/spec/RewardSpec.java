@@ -16,14 +16,14 @@ public record RewardSpec(
         List<Part> parts,
     @SpecKey(
             text =
-                "What becomes of a query that failed for good: the run pauses until the"
-                    + " reward is mended, or the sample is left out and counted. Never a score.",
+                "What becomes of a query that failed for good: the run pauses until the reward is"
+                    + " mended, or the sample is left out and counted. Never a score.",
             byDefault = "pause")
         OnFailure onFailure,
     @SpecKey(
             text =
-                "With `on-failure: drop`, the largest share of a round that may be left"
-                    + " out; beyond it the run pauses.",
+                "With `on-failure: drop`, the largest share of a round that may be left out; beyond"
+                    + " it the run pauses.",
             in = "(0, 0.5]",
             byDefault = "" + RewardSpec.DEFAULT_MOST_DROPPED)
         double mostDropped,
@@ -66,10 +66,10 @@ public record RewardSpec(
           double weight,
       @SpecKey(
               text =
-                  "In a part of a sum: before it is weighted, a score's mean is taken from"
-                      + " it and it is divided by its deviation: those over the pretrained model's"
-                      + " images of the first evaluation (`fixed`), over these and all training"
-                      + " images so far (`running`), or not at all (`none`).",
+                  "In a part of a sum: before it is weighted, a score's mean is taken from it and"
+                      + " it is divided by its deviation: those over the pretrained model's images"
+                      + " of the first evaluation (`fixed`), over these and all training images so"
+                      + " far (`running`), or not at all (`none`).",
               without = "`fixed`")
           Normalise normalise,
       @SpecSection("reward") RewardSource source,

@@ -19,9 +19,7 @@ public record RunSpec(
         long seed,
     ModelSpec model,
     @SpecKey(
-            text =
-                "The prompts, one a line; blank lines and lines that begin with # do not"
-                    + " count.",
+            text = "The prompts, one a line; blank lines and lines that begin with # do not count.",
             name = "prompts.file",
             form = "a text file with a prompt a line",
             type = String.class,
@@ -40,9 +38,9 @@ public record RunSpec(
     EvaluateSpec evaluate,
     @SpecKey(
             text =
-                "Most images that are scored, in training and evaluation together: the"
-                    + " run ends with the last iteration that this pays for. Images that the"
-                    + " cache knows count too.",
+                "Most images that are scored, in training and evaluation together: the run ends"
+                    + " with the last iteration that this pays for. Images that the cache knows"
+                    + " count too.",
             name = "budget.queries",
             in = "[1, ∞)",
             without = "no bound")
@@ -50,16 +48,16 @@ public record RunSpec(
     CheckpointSpec checkpoint,
     @SpecKey(
             text =
-                "Where the model runs: a process that the program starts, inside the"
-                    + " program, or a worker that already serves and sees the same files.",
+                "Where the model runs: a process that the program starts, inside the program, or a"
+                    + " worker that already serves and sees the same files.",
             pattern = "local|embedded|[^ \\t-\\r]+:\\d{1,5}",
             form = "local, embedded or host:port",
             byDefault = RunSpec.DEFAULT_WORKER)
         String worker,
     @SpecKey(
             text =
-                "CPU threads of a worker that the program starts. Another number may give"
-                    + " other bits.",
+                "CPU threads of a worker that the program starts. Another number may give other"
+                    + " bits.",
             in = "[1, 4096]",
             without = "as many as there are processors")
         int threads) {

@@ -6,22 +6,22 @@ import java.util.OptionalInt;
 public record ValueSpec(
     @SpecKey(
             text =
-                "The value network: small and convolutional on latents, or a head on the"
-                    + " frozen encoder of the denoising network, for large models.",
+                "The value network: small and convolutional on latents, or a head on the frozen"
+                    + " encoder of the denoising network, for large models.",
             byDefault = "conv")
         Kind kind,
     @SpecKey(
             text =
-                "What the value network sees: the state x_t, or beside it the look-ahead,"
-                    + " what the pretrained model says of the clean picture from there. It costs"
-                    + " a network pass for each state, and needs fewer queries.",
+                "What the value network sees: the state x_t, or beside it the look-ahead, what the"
+                    + " pretrained model says of the clean picture from there. It costs a network"
+                    + " pass for each state, and needs fewer queries.",
             byDefault = "state")
         Input input,
     @SpecKey(
             text =
-                "Whether the value network is told the prompt. false serves a reward that"
-                    + " is a matter of the picture alone: what a prompt says of it has no"
-                    + " gradient in the picture.",
+                "Whether the value network is told the prompt. false serves a reward that is a"
+                    + " matter of the picture alone: what a prompt says of it has no gradient in"
+                    + " the picture.",
             byDefault = "true")
         boolean prompt,
     @SpecKey(
@@ -31,8 +31,8 @@ public record ValueSpec(
         OptionalInt width,
     @SpecKey(
             text =
-                "First iterations that fit the value and leave the policy alone. Their"
-                    + " rewards fix the reward's scale; with 0, the first iteration's do.",
+                "First iterations that fit the value and leave the policy alone. Their rewards fix"
+                    + " the reward's scale; with 0, the first iteration's do.",
             in = "[0, 100000]",
             byDefault = "2")
         int warmup,
@@ -57,15 +57,15 @@ public record ValueSpec(
         double maxGradientNorm,
     @SpecKey(
             text =
-                "So many of the fit's steps are taken on earlier iterations'"
-                    + " trajectories, while this one's scores are awaited.",
+                "So many of the fit's steps are taken on earlier iterations' trajectories, while"
+                    + " this one's scores are awaited.",
             in = "[0, 100000]",
             without = "half of the steps where a reward is grpc, http or python, else 0")
         int ahead,
     @SpecKey(
             text =
-                "Pairs that go through the networks together; their gradients add up to"
-                    + " the batch's.",
+                "Pairs that go through the networks together; their gradients add up to the"
+                    + " batch's.",
             in = Forms.BATCH,
             without = "the whole batch")
         OptionalInt microBatch) {
