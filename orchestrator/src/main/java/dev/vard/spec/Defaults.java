@@ -13,7 +13,7 @@ final class Defaults {
   static void put(Given given, boolean prompts, List<Part> parts, int processors) {
     given.putIfAbsent(CrossChecks.GUIDANCE, prompts ? SamplerSpec.DEFAULT_GUIDANCE : 1.0);
     if (given.find(CrossChecks.KL_WEIGHT).isEmpty()) {
-      given.putIfAbsent(CrossChecks.KL_BUDGET, KlSpec.DEFAULT_BUDGET);
+      given.putIfAbsent(CrossChecks.KL_BUDGET, KlSpec.KlBudget.DEFAULT);
     }
     boolean remote = parts.stream().anyMatch(part -> part.source().remote());
     long steps = given.find(CrossChecks.VALUE_STEPS).orElse(0L);

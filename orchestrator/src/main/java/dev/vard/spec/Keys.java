@@ -1,6 +1,7 @@
 package dev.vard.spec;
 
 import dev.vard.spec.Key.Absent;
+import dev.vard.spec.ValueType.Choice;
 import java.lang.reflect.Method;
 import java.lang.reflect.Type;
 import java.util.ArrayList;
@@ -51,7 +52,11 @@ final class Keys {
     return (Key<T>) at(path);
   }
 
-  private static List<Key<?>> of(Class<?> type, String section) {
+  /**
+   * @param type a record, or a family of records
+   * @param section where its keys stand; empty for the root
+   */
+  static List<Key<?>> of(Class<?> type, String section) {
     return type.isSealed() ? ofKinds(type, section) : ofRecord(type, section);
   }
 
@@ -94,7 +99,7 @@ final class Keys {
     Map<String, List<String>> kinds = new HashMap<>();
     List<List<Key<?>>> each = new ArrayList<>();
     for (Class<?> record : family.getPermittedSubclasses()) {
-      String name = kind.map(method -> Variant.name(method.getReturnType(), record)).orElse("");
+      String name = kind.map(method -> name(method.getReturnType(), record)).orElse("");
       List<Key<?>> keys = new ArrayList<>(of(record, section));
       keys.removeIf(key -> key.only().isPresent() && !key.only().get().values().contains(name));
       keys.forEach(key -> kinds.computeIfAbsent(key.path(), none -> new ArrayList<>()).add(name));
@@ -111,6 +116,10 @@ final class Keys {
         method ->
             all.addFirst(key(path, method.getReturnType(), method.getAnnotation(SpecKey.class))));
     return all;
+  }
+
+  private static String name(Class<?> kinds, Class<?> record) {
+    return Choice.name((Enum<?>) Variant.of(kinds, record));
   }
 
   /** All keys, each once, in an order that agrees with that of every list. */

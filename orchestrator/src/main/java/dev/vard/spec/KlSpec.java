@@ -3,8 +3,6 @@ package dev.vard.spec;
 /** What holds the policy near the pretrained model. */
 public sealed interface KlSpec {
 
-  double DEFAULT_BUDGET = 60.0;
-
   /** η is moved so that the KL stays near the budget. */
   record KlBudget(
       @SpecKey(
@@ -12,7 +10,7 @@ public sealed interface KlSpec {
                   "KL to the pretrained model in nats per trajectory, held by a controller that"
                       + " moves η.",
               in = Forms.POSITIVE,
-              without = DEFAULT_BUDGET + " where `algorithm.kl` is not given")
+              without = KlBudget.DEFAULT + " where `algorithm.kl` is not given")
           double budget,
       @SpecKey(
               text =
@@ -23,6 +21,8 @@ public sealed interface KlSpec {
               byDefault = "0")
           int probes)
       implements KlSpec {
+    static final double DEFAULT = 60.0;
+
     /** Aimed at, not enforced. */
     public KlBudget(double budget) {
       this(budget, 0);

@@ -55,7 +55,9 @@ public final class SpecWriter {
       } else if (component.isKey()) {
         JavaTypes.value(held).ifPresent(value -> put(Keys.at(component.path()), value));
       } else {
-        addKind(component, held.getClass());
+        Keys.find(Component.below(component.path(), Keys.KIND))
+            .filter(key -> component.of().getType().isSealed())
+            .ifPresent(key -> addKind(key, held.getClass()));
         add((Record) held, component.path());
       }
     }
@@ -64,21 +66,15 @@ public final class SpecWriter {
     }
   }
 
-  /** Where a component holds one of several kinds of record. */
-  private void addKind(Component component, Class<?> record) {
-    if (component.of().getType().isSealed()) {
-      Keys.find(Component.below(component.path(), Keys.KIND))
-          .ifPresent(key -> addKind(key, Variant.name(((Choice<?>) key.type()).type(), record)));
-    }
-  }
-
-  private void addKind(Key<?> key, String name) {
-    above(key).putFirst(Keys.KIND, name);
+  /** A kind leads its section. */
+  private void addKind(Key<?> key, Class<?> record) {
+    Enum<?> kind = Variant.of(((Choice<?>) key.type()).type(), record);
+    above(key).putFirst(Keys.KIND, Choice.name(kind));
   }
 
   private void addParts(RewardSpec reward) {
     if (reward.isSum()) {
-      addKind(RewardReading.KIND, Choice.name(RewardSource.Kind.SUM));
+      addKind(RewardReading.KIND, RewardSpec.class);
       above(RewardReading.PARTS)
           .put(
               RewardReading.PARTS.segments().getLast(),

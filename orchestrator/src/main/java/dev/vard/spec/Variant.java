@@ -6,19 +6,14 @@ import java.util.Arrays;
 interface Variant {
   Class<? extends Record> type();
 
-  /** The kind whose record this is. */
-  static <K extends Enum<K> & Variant> K of(Class<K> kinds, Class<?> record) {
-    return Arrays.stream(kinds.getEnumConstants())
-        .filter(kind -> kind.type().equals(record))
-        .findFirst()
-        .orElseThrow();
-  }
-
-  /** What a record's kind is called in a specification. */
-  static String name(Class<?> kinds, Class<?> record) {
+  /**
+   * The kind whose record this is.
+   *
+   * @param kinds an enum of variants
+   */
+  static <K> K of(Class<K> kinds, Class<?> record) {
     return Arrays.stream(kinds.getEnumConstants())
         .filter(kind -> ((Variant) kind).type().equals(record))
-        .map(kind -> ValueType.Choice.name((Enum<?>) kind))
         .findFirst()
         .orElseThrow();
   }
