@@ -12,7 +12,7 @@ import java.util.List;
  * so does a bound on the KL, and a reward must be able to differ.
  */
 public final class Feasibility {
-  private static final String ETA = "sampler.eta";
+  private static final Key<?> ETA = Keys.at("sampler.eta");
 
   /** DDIM's η below which hardly any noise is left. */
   private static final double LITTLE_NOISE = 0.05;
@@ -49,6 +49,10 @@ public final class Feasibility {
    * @param path the key, as {@code sampler.eta}
    */
   public record Finding(String path, String message) {
+    private Finding(Key<?> key, String message) {
+      this(key.path(), message);
+    }
+
     @Override
     public String toString() {
       return path + ": " + message;
@@ -69,8 +73,8 @@ public final class Feasibility {
       } else if (spec.needsNoise()) {
         String what =
             switch (spec.algorithm().kl()) {
-              case KlBudget budget -> "algorithm.kl.budget bounds nothing";
-              case KlWeight weight -> "algorithm.kl.weight does nothing";
+              case KlBudget budget -> CrossChecks.KL_BUDGET.path() + " bounds nothing";
+              case KlWeight weight -> CrossChecks.KL_WEIGHT.path() + " does nothing";
             };
         found.add(
             new Finding(
@@ -95,7 +99,7 @@ public final class Feasibility {
     if (spec.reward().parts().stream().allMatch(part -> part.weight() == 0)) {
       found.add(
           new Finding(
-              spec.reward().isSum() ? "reward.parts" : "reward.weight",
+              spec.reward().isSum() ? RewardReading.PARTS : Keys.at("reward.weight"),
               "with a weight of 0 all rewards are equal, and equal rewards teach nothing; give"
                   + " another weight"));
     }
@@ -103,12 +107,13 @@ public final class Feasibility {
     if (targets > MOST_TARGETS) {
       found.add(
           new Finding(
-              "model.adapter.targets", "has " + targets + " names; give at most " + MOST_TARGETS));
+              Keys.at("model.adapter.targets"),
+              "has " + targets + " names; give at most " + MOST_TARGETS));
     }
     PolicySpec policy = spec.algorithm().policy();
-    pairs("algorithm.policy.steps", policy.steps(), policy.batch(), found);
+    pairs(Keys.at("algorithm.policy.steps"), policy.steps(), policy.batch(), found);
     if (spec.algorithm() instanceof VardSpec vard) {
-      pairs("algorithm.value.steps", vard.value().steps(), vard.value().batch(), found);
+      pairs(CrossChecks.VALUE_STEPS, vard.value().steps(), vard.value().batch(), found);
       vard.value()
           .width()
           .ifPresent(
@@ -116,7 +121,7 @@ public final class Feasibility {
                 if (width % GROUP != 0) {
                   found.add(
                       new Finding(
-                          "algorithm.value.width",
+                          Keys.at("algorithm.value.width"),
                           "%d is no multiple of %d; give %d"
                               .formatted(width, GROUP, GROUP * Math.ceilDiv(width, GROUP))));
                 }
@@ -125,7 +130,7 @@ public final class Feasibility {
     return found;
   }
 
-  private static void pairs(String key, long steps, long batch, List<Finding> found) {
+  private static void pairs(Key<?> key, long steps, long batch, List<Finding> found) {
     if (steps * batch > MOST_PAIRS) {
       found.add(
           new Finding(
@@ -154,7 +159,7 @@ public final class Feasibility {
     if (move < LEAST_MOVE) {
       found.add(
           new Finding(
-              "algorithm.policy.learning-rate",
+              Keys.at("algorithm.policy.learning-rate"),
               policy.learningRate()
                   + " moves no weight by more than "
                   + move
@@ -163,15 +168,15 @@ public final class Feasibility {
     if (policy.learningRate() > MOST_RATE) {
       found.add(
           new Finding(
-              "algorithm.policy.learning-rate",
+              Keys.at("algorithm.policy.learning-rate"),
               policy.learningRate()
                   + " moves weights by about so much in every step, which is likely to ruin the"
                   + " model; 1e-4 to 1e-3 is usual"));
     }
-    norm("algorithm.policy.max-gradient-norm", policy.maxGradientNorm(), found);
+    norm(Keys.at("algorithm.policy.max-gradient-norm"), policy.maxGradientNorm(), found);
     switch (spec.algorithm()) {
       case VardSpec vard ->
-          norm("algorithm.value.max-gradient-norm", vard.value().maxGradientNorm(), found);
+          norm(Keys.at("algorithm.value.max-gradient-norm"), vard.value().maxGradientNorm(), found);
       case DdpoSpec ddpo -> clips(ddpo, found);
     }
     return found;
@@ -200,11 +205,11 @@ public final class Feasibility {
       case KlBudget(double budget, int probes) when budget < LEAST_BUDGET ->
           found.add(
               new Finding(
-                  "algorithm.kl.budget", budget + " nats let the pictures change hardly at all"));
+                  CrossChecks.KL_BUDGET, budget + " nats let the pictures change hardly at all"));
       case KlWeight(double weight) when weight > MOST_WEIGHT ->
           found.add(
               new Finding(
-                  "algorithm.kl.weight", weight + " lets the pictures change hardly at all"));
+                  CrossChecks.KL_WEIGHT, weight + " lets the pictures change hardly at all"));
       case KlBudget budget -> {}
       case KlWeight weight -> {}
     }
@@ -214,7 +219,7 @@ public final class Feasibility {
     if (ddpo.clip() < LEAST_CLIP) {
       found.add(
           new Finding(
-              "algorithm.clip",
+              Keys.at("algorithm.clip"),
               ddpo.clip()
                   + " is below a 32-bit float's resolution: only the first step of each iteration"
                   + " learns"));
@@ -222,12 +227,12 @@ public final class Feasibility {
     if (ddpo.advantageClip() < LEAST_ADVANTAGE) {
       found.add(
           new Finding(
-              "algorithm.advantage-clip",
+              Keys.at("algorithm.advantage-clip"),
               ddpo.advantageClip() + " makes all advantages nearly 0; 5 is usual"));
     }
   }
 
-  private static void norm(String key, double norm, List<Finding> found) {
+  private static void norm(Key<?> key, double norm, List<Finding> found) {
     if (norm > 0 && norm < LEAST_NORM) {
       found.add(
           new Finding(

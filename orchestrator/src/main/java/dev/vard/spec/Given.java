@@ -63,7 +63,7 @@ final class Given {
   /** Reads every value that has a key, and refuses those that have none. */
   void collect(Tree.Mapping mapping, String prefix) {
     for (Map.Entry<String, Tree> entry : mapping.entries().entrySet()) {
-      String path = prefix.isEmpty() ? entry.getKey() : prefix + "." + entry.getKey();
+      String path = Component.below(prefix, entry.getKey());
       Tree tree = entry.getValue();
       origins.put(path, tree.origin());
       Optional<Key<?>> key = Keys.find(path);
@@ -108,16 +108,10 @@ final class Given {
   /** Fills in what was not given, and refuses what does not belong. */
   <T> void settle(Key<T> key) {
     if (key.only().isPresent() && !belongs(key.only().get())) {
-      if (origins.containsKey(key.path())) {
-        add(
-            Code.CONFLICT,
-            origins.get(key.path()),
-            key.path(),
-            "belongs to " + key.only().get() + " only; remove it, or change the kind");
-      }
+      refuse(key, "belongs to " + key.only().get() + " only; remove it, or change the kind");
       return;
     }
-    if (origins.containsKey(key.path())) {
+    if (has(key)) {
       return;
     }
     switch (key.absent()) {
@@ -200,7 +194,10 @@ final class Given {
     return find(key).orElseThrow(() -> new IllegalStateException(key.path() + " was not settled"));
   }
 
-  /** Safe: {@link #take} and {@link #settle} put values of the key's own type only. */
+  /**
+   * Safe until {@link #put} has put what a record holds: {@link #take} and {@link #settle} put
+   * values of the key's own type only.
+   */
   @SuppressWarnings("unchecked")
   <T> Optional<T> find(Key<T> key) {
     return (Optional<T>) value(key.path());
@@ -222,7 +219,7 @@ final class Given {
   }
 
   void refuse(Key<?> key, String why) {
-    if (origins.containsKey(key.path())) {
+    if (has(key)) {
       add(Code.CONFLICT, origin(key), key.path(), why);
     }
   }

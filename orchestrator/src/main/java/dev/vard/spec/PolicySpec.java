@@ -30,18 +30,15 @@ public record PolicySpec(
             in = Forms.SHARE,
             byDefault = "1.0")
         double phaseRate,
-    @SpecKey(
-            text = "Gradients are scaled down to this L2 norm; 0 for no bound.",
-            in = Forms.NOT_NEGATIVE,
-            byDefault = "1.0")
-        double maxGradientNorm,
+    double maxGradientNorm,
     @SpecKey(
             text =
                 "Pairs that go through the network together; their gradients add up to the batch's,"
                     + " in less memory.",
             in = Forms.BATCH,
             without = "the whole batch")
-        OptionalInt microBatch) {
+        OptionalInt microBatch)
+    implements Descent {
 
   /** With whole batches, and one rate for all of an iteration's steps. */
   public PolicySpec(

@@ -50,11 +50,7 @@ public record ValueSpec(
             in = Forms.STEPS,
             byDefault = "8")
         int replay,
-    @SpecKey(
-            text = "Gradients are scaled down to this L2 norm; 0 for no bound.",
-            in = Forms.NOT_NEGATIVE,
-            byDefault = "1.0")
-        double maxGradientNorm,
+    double maxGradientNorm,
     @SpecKey(
             text =
                 "So many of the fit's steps are taken on earlier iterations' trajectories, while"
@@ -68,7 +64,8 @@ public record ValueSpec(
                     + " batch's.",
             in = Forms.BATCH,
             without = "the whole batch")
-        OptionalInt microBatch) {
+        OptionalInt microBatch)
+    implements Descent {
 
   /** The network. */
   public enum Kind {
